@@ -1,0 +1,128 @@
+"""A checkpoint as a server uses it: batches of independent rows in, numpy arrays out.
+
+Triton's models and the in-process engine both stand on this, so that they draw alike.
+
+Shape legend: B batch rows, C latent channels, H W latent grid, l tokens of one band.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from nfig import checkpoint
+from nfig.export.contract import BATCH_SIZES
+from nfig.generation import NO_TOKEN, BandStep, Generation, generate
+from nfig.images import to_pixels
+from nfig.model import NFIGModel
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ServedRow:
+    """One band of one generation."""
+
+    tokens: npt.NDArray[np.int32]
+    """Shape (l,), row-major over the band's grid."""
+    canvas: npt.NDArray[np.float32]
+    """Shape (C, H, W)."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class ServedBand:
+    """One band of a batch."""
+
+    band: int
+    rows: Sequence[ServedRow | None]
+    """One entry per generation asked for; None where it has stopped."""
+    seconds: float
+    batch_size: int
+    """Rows executed, padding included."""
+
+
+class ServedModel:
+    """Draws and decodes with one model; one call at a time."""
+
+    def __init__(self, model: NFIGModel, *, digest: str) -> None:
+        self.model = model.eval()
+        self.config = model.config
+        self.digest = digest
+
+    @classmethod
+    def load(cls, folder: Path, *, device: str = "cpu") -> Self:
+        """From a checkpoint folder. Raises ValueError if it is not a whole one."""
+        return cls(checkpoint.load(folder).to(device), digest=checkpoint.digest(folder))
+
+    def draw(
+        self,
+        generations: Sequence[Generation],
+        *,
+        is_alive: Callable[[int], bool] | None = None,
+    ) -> Iterator[ServedBand]:
+        """One `ServedBand` per band until every generation is complete or no longer alive.
+
+        Raises ValueError at once that names a bad field.
+        """
+        num_rows = len(generations)
+        batch_size = padded_size(num_rows)
+        padding = [generations[0]] * (batch_size - num_rows)
+
+        def alive(row: int) -> bool:
+            # Padding is never alive, so that it does not keep the loop going.
+            return row < num_rows and (is_alive is None or is_alive(row))
+
+        steps = generate(self.model, [*generations, *padding], is_alive=alive)
+        return (_served(step, num_rows=num_rows, batch_size=batch_size) for step in steps)
+
+    @torch.no_grad()
+    def decode(self, canvas_BCHW: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
+        """Pixels (B, side, side, 3), the same for a canvas whatever its neighbours."""
+        # One row at a time: how a convolution splits its sums between threads depends on the
+        # batch, and moved a pixel by one level in one image of ten.
+        rows_1CHW = torch.from_numpy(canvas_BCHW).to(self.model.device).split(1)
+        decode = self.model.tokenizer.decode_canvas
+        return np.concatenate([to_pixels(decode(row_1CHW)) for row_1CHW in rows_1CHW])
+
+    @property
+    def canvas_shape(self) -> tuple[int, int, int]:
+        """(C, H, W)."""
+        tokenizer = self.config.tokenizer
+        return (tokenizer.latent_channels, tokenizer.latent_side, tokenizer.latent_side)
+
+    def warm_up(self) -> None:
+        """Draws once at every batch size and decodes: first runs are far slower than the rest."""
+        sampling = self.config.sampling
+        generation = Generation(
+            class_label=0,
+            seed=0,
+            guidance_scale=sampling.guidance_scale,
+            top_k=sampling.top_k,
+            top_p=sampling.top_p,
+            temperature=sampling.temperature,
+        )
+        for batch_size in BATCH_SIZES:
+            for _ in self.draw([generation] * batch_size):
+                pass
+        self.decode(np.zeros((1, *self.canvas_shape), np.float32))
+
+
+def padded_size(num_rows: int) -> int:
+    """The declared batch size that holds `num_rows`."""
+    return next(size for size in BATCH_SIZES if size >= num_rows)
+
+
+def _served(step: BandStep, *, num_rows: int, batch_size: int) -> ServedBand:
+    tokens_Bl = step.tokens_Bl.to("cpu", torch.int32).numpy()
+    canvas_BCHW = step.canvas_BCHW.to("cpu", torch.float32).numpy()
+    rows = [
+        None
+        if tokens_Bl[row, 0] == NO_TOKEN
+        else ServedRow(tokens=tokens_Bl[row], canvas=canvas_BCHW[row])
+        for row in range(num_rows)
+    ]
+    return ServedBand(band=step.band, rows=rows, seconds=step.seconds, batch_size=batch_size)

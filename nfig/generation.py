@@ -1,0 +1,272 @@
+"""THE generation loop: a generator that yields after each band, for a batch of independent rows.
+
+Everything that draws (library, command line, engines) drains `generate`. A row is a pure function
+of its own `Generation` and the model. `generate_slow` is the same mathematics without cache,
+batched guidance or hoisted conditions, kept to check the fast path against.
+
+Shape legend: B batch rows, C latent channels, H W latent grid, l tokens of one band, M tokens of
+the bands so far but band 0, V codebook size, K bands.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from nfig.config import ModelConfig
+from nfig.model import NFIGModel
+from nfig.sampling import LARGEST_SEED, TokenChoice, draw_tokens, gumbel_noise, noise_key
+from nfig.transformer import NextFrequencyTransformer
+
+LARGEST_GUIDANCE_SCALE = 100.0
+LARGEST_TEMPERATURE = 100.0
+NO_TOKEN = -1
+
+BandPredictor = Callable[[int, Tensor | None], Tensor]
+"""Takes a band and its inputs (B, l, C) (none for band 0), gives guided logits (B, l, V)."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Generation:
+    """One image to draw. Raises ValueError that names the bad field."""
+
+    class_label: int
+    seed: int
+    """0 to 2^63 - 1."""
+    image_index: int = 0
+    """Tells apart the images of one seed."""
+    guidance_scale: float
+    """0 is no guidance, see `guidance_at`."""
+    top_k: int
+    """0 keeps all codes."""
+    top_p: float
+    """1 keeps all codes."""
+    temperature: float
+    """0 always takes the likeliest code."""
+    bands: int | None = None
+    """Bands to draw, all if None; fewer give a prefix of the same tokens, a blurrier image."""
+
+    def __post_init__(self) -> None:
+        _check_whole("class_label", self.class_label, 0, LARGEST_SEED)
+        _check_whole("seed", self.seed, 0, LARGEST_SEED)
+        _check_whole("image_index", self.image_index, 0, LARGEST_SEED)
+        _check_whole("top_k", self.top_k, 0, LARGEST_SEED)
+        if self.bands is not None:
+            _check_whole("bands", self.bands, 1, LARGEST_SEED)
+        _check_number("guidance_scale", self.guidance_scale, 0, LARGEST_GUIDANCE_SCALE)
+        _check_number("temperature", self.temperature, 0, LARGEST_TEMPERATURE)
+        _check_number("top_p", self.top_p, 0, 1)
+        if self.top_p == 0:
+            raise ValueError("top_p must be above 0")
+
+    def check_against(self, config: ModelConfig) -> None:
+        """Raises ValueError where this model cannot draw it."""
+        _check_whole("class_label", self.class_label, 0, config.transformer.num_classes - 1)
+        _check_whole("top_k", self.top_k, 0, config.tokenizer.codebook_size)
+        if self.bands is not None:
+            _check_whole("bands", self.bands, 1, config.tokenizer.num_bands)
+
+    @property
+    def token_choice(self) -> TokenChoice:
+        return TokenChoice(top_k=self.top_k, top_p=self.top_p, temperature=self.temperature)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class BandStep:
+    """One band of every row of the batch."""
+
+    band: int
+    tokens_Bl: Tensor
+    """int64, row-major over the band's grid; -1 in rows that have stopped."""
+    canvas_BCHW: Tensor
+    """Sum of the bands drawn so far; that of a row that has stopped no longer changes."""
+    seconds: float
+    """Time of this step: transformer, sampling and embedding; no pixels."""
+
+
+def guidance_at(band: int, *, num_bands: int, guidance_scale: float) -> float:
+    """t_k = guidance_scale * k / (K - 1), in logits = (1 + t) * conditional - t * unconditional.
+
+    Paper: gives a scale (4.5) but not how it is used; this is VAR's rule, none at the first band
+    and most at the last. K is the model's number of bands, also for a row that stops earlier.
+    """
+    return guidance_scale * band / max(num_bands - 1, 1)
+
+
+def generate(
+    model: NFIGModel,
+    generations: Sequence[Generation],
+    *,
+    is_alive: Callable[[int], bool] | None = None,
+) -> Iterator[BandStep]:
+    """Draw the rows together, band after band; raises ValueError at once on a bad one.
+
+    Before each band `is_alive(row)` is asked of the rows still drawing; a row that is not, or has
+    all its `bands`, stops for good. The loop ends when no row draws. The model must be in eval
+    mode.
+    """
+    return _start(model, generations, _cached_predictor, is_alive)
+
+
+def generate_slow(model: NFIGModel, generations: Sequence[Generation]) -> Iterator[BandStep]:
+    """The obvious way: for each band two full forward passes over all bands so far."""
+    return _start(model, generations, _recomputing_predictor, None)
+
+
+def _start(
+    model: NFIGModel,
+    generations: Sequence[Generation],
+    new_predictor: Callable[[NextFrequencyTransformer, Sequence[Generation]], BandPredictor],
+    is_alive: Callable[[int], bool] | None,
+) -> Iterator[BandStep]:
+    assert not model.training, "call model.eval() first"
+    if not generations:
+        raise ValueError("generations must not be empty")
+    for generation in generations:
+        generation.check_against(model.config)
+    return _draw(model, generations, new_predictor, is_alive or (lambda row: True))
+
+
+def _draw(
+    model: NFIGModel,
+    generations: Sequence[Generation],
+    new_predictor: Callable[[NextFrequencyTransformer, Sequence[Generation]], BandPredictor],
+    is_alive: Callable[[int], bool],
+) -> Iterator[BandStep]:
+    predict = new_predictor(model.transformer, generations)
+    canvas_BCHW: Tensor | None = None
+    drawing = [True] * len(generations)
+    for band in range(model.num_bands):
+        drawing = [
+            drawing[row] and band < (generation.bands or model.num_bands) and is_alive(row)
+            for row, generation in enumerate(generations)
+        ]
+        if not any(drawing):
+            return
+        started = _now(model.device)
+        tokens_Bl, canvas_BCHW = _draw_band(model, band, generations, predict, canvas_BCHW, drawing)
+        seconds = _now(model.device) - started
+        yield BandStep(band=band, tokens_Bl=tokens_Bl, canvas_BCHW=canvas_BCHW, seconds=seconds)
+
+
+@torch.no_grad()
+def _draw_band(
+    model: NFIGModel,
+    band: int,
+    generations: Sequence[Generation],
+    predict: BandPredictor,
+    canvas_BCHW: Tensor | None,
+    drawing: Sequence[bool],
+) -> tuple[Tensor, Tensor]:
+    inputs_BlC = None if canvas_BCHW is None else model.tokenizer.next_input(band, canvas_BCHW)
+    logits_BlV = predict(band, inputs_BlC)
+    keys = [noise_key(seed=g.seed, image_index=g.image_index, band=band) for g in generations]
+    noise_BlV = gumbel_noise(
+        keys,
+        num_tokens=logits_BlV.shape[1],
+        codebook_size=logits_BlV.shape[2],
+        device=logits_BlV.device,
+    )
+    tokens_Bl = draw_tokens(logits_BlV, noise_BlV, [g.token_choice for g in generations])
+    contribution_BCHW = model.tokenizer.embed_band(band, tokens_Bl)
+    if canvas_BCHW is None:
+        canvas_BCHW = torch.zeros_like(contribution_BCHW)
+    drawn_BCHW = canvas_BCHW + contribution_BCHW
+    if all(drawing):
+        return tokens_Bl, drawn_BCHW
+    drawing_B = torch.tensor(drawing, device=tokens_Bl.device)
+    return (
+        torch.where(drawing_B.view(-1, 1), tokens_Bl, NO_TOKEN),
+        torch.where(drawing_B.view(-1, 1, 1, 1), drawn_BCHW, canvas_BCHW),
+    )
+
+
+def _now(device: torch.device) -> float:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return time.perf_counter()
+
+
+@torch.no_grad()
+def _cached_predictor(
+    transformer: NextFrequencyTransformer, generations: Sequence[Generation]
+) -> BandPredictor:
+    """Conditions once, keys and values kept, both halves of guidance in one batch of 2B rows.
+
+    The second half is left out where no row asks for guidance.
+    """
+    labels_B = _labels(transformer, generations)
+    guided = any(g.guidance_scale > 0 for g in generations)
+    if guided:
+        labels_B = torch.cat([labels_B, torch.full_like(labels_B, transformer.no_class)])
+    condition = transformer.condition(labels_B)
+    cache = transformer.new_cache(len(labels_B))
+
+    def predict(band: int, inputs_BlC: Tensor | None) -> Tensor:
+        if inputs_BlC is not None and guided:
+            inputs_BlC = torch.cat([inputs_BlC, inputs_BlC])
+        logits_BlV = transformer.band_logits(band, inputs_BlC, condition, cache)
+        if not guided:
+            return logits_BlV
+        conditional_BlV, unconditional_BlV = logits_BlV.chunk(2)
+        return _guide(transformer, band, generations, conditional_BlV, unconditional_BlV)
+
+    return predict
+
+
+def _recomputing_predictor(
+    transformer: NextFrequencyTransformer, generations: Sequence[Generation]
+) -> BandPredictor:
+    """Everything anew for each band, with the block-causal mask of training."""
+    labels_B = _labels(transformer, generations)
+    nothing_BlC = transformer.position_LD.new_zeros(len(labels_B), 0, transformer.latent_channels)
+    inputs_BMC = nothing_BlC
+
+    def predict(band: int, inputs_BlC: Tensor | None) -> Tensor:
+        nonlocal inputs_BMC
+        inputs_BMC = torch.cat([inputs_BMC, nothing_BlC if inputs_BlC is None else inputs_BlC], 1)
+        columns = transformer.band_columns[band]
+        conditional_BlV = transformer(labels_B, inputs_BMC)[:, columns]
+        no_class_B = torch.full_like(labels_B, transformer.no_class)
+        unconditional_BlV = transformer(no_class_B, inputs_BMC)[:, columns]
+        return _guide(transformer, band, generations, conditional_BlV, unconditional_BlV)
+
+    return predict
+
+
+def _labels(transformer: NextFrequencyTransformer, generations: Sequence[Generation]) -> Tensor:
+    labels = [g.class_label for g in generations]
+    return torch.tensor(labels, device=transformer.position_LD.device)
+
+
+def _guide(
+    transformer: NextFrequencyTransformer,
+    band: int,
+    generations: Sequence[Generation],
+    conditional_BlV: Tensor,
+    unconditional_BlV: Tensor,
+) -> Tensor:
+    num_bands = len(transformer.band_columns)
+    guidance_B = conditional_BlV.new_tensor(
+        [
+            guidance_at(band, num_bands=num_bands, guidance_scale=g.guidance_scale)
+            for g in generations
+        ]
+    )
+    guidance_B11 = guidance_B.view(-1, 1, 1)
+    return (1 + guidance_B11) * conditional_BlV - guidance_B11 * unconditional_BlV
+
+
+def _check_whole(name: str, value: object, low: int, high: int) -> None:
+    if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
+        raise ValueError(f"{name} must be a whole number from {low} to {high}, not {value!r}")
+
+
+def _check_number(name: str, value: object, low: float, high: float) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not low <= value <= high:  # type: ignore[operator]
+        raise ValueError(f"{name} must be a number from {low} to {high}, not {value!r}")

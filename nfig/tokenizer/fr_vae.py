@@ -1,0 +1,80 @@
+"""The frequency-guided residual-quantised VAE: encoder, band quantizer, decoder (NFIG section 3.1).
+
+Shape legend: B batch rows, C latent channels, H W latent grid, l tokens of one band, 3YX RGB image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nfig.config import TokenizerConfig
+from nfig.tokenizer.decoder import Decoder
+from nfig.tokenizer.encoder import Encoder
+from nfig.tokenizer.quantizer import BandQuantizer
+
+
+class FRVAE(nn.Module):
+    """Image to tokens and back. Deterministic and without state: safe to share between callers."""
+
+    def __init__(self, config: TokenizerConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.encoder = Encoder(config)
+        self.quantizer = BandQuantizer(
+            grid_sides=config.grid_sides,
+            basis=config.basis,
+            codebook_size=config.codebook_size,
+            latent_channels=config.latent_channels,
+        )
+        self.decoder = Decoder(config)
+
+    def encode(self, images_B3YX: Tensor) -> list[Tensor]:
+        """Pixels in [-1, 1] to one int64 (B, l) per band, row-major over the band's grid."""
+        return self.quantizer(self.encoder(images_B3YX)).tokens_Bl  # type: ignore[no-any-return]
+
+    def decode(self, tokens_Bl: Sequence[Tensor], *, upto: int | None = None) -> Tensor:
+        """Pixels in [-1, 1] from the tokens of the first bands, up to and including band `upto`."""
+        return self.decode_canvas(self.canvas(tokens_Bl, upto=upto))
+
+    def canvas(self, tokens_Bl: Sequence[Tensor], *, upto: int | None = None) -> Tensor:
+        """The sum of the bands given (B, C, H, W), up to and including band `upto`.
+
+        Raises ValueError if there are no tokens or more than the model has bands.
+        """
+        used = list(tokens_Bl) if upto is None else list(tokens_Bl[: upto + 1])
+        if not 1 <= len(used) <= self.config.num_bands:
+            raise ValueError(f"tokens must be of 1 to {self.config.num_bands} bands: {len(used)}")
+        canvas_BCHW = self.embed_band(0, used[0])
+        for band, band_tokens_Bl in enumerate(used[1:], start=1):
+            canvas_BCHW = canvas_BCHW + self.embed_band(band, band_tokens_Bl)
+        return canvas_BCHW
+
+    def decode_canvas(self, canvas_BCHW: Tensor) -> Tensor:
+        """Pixels in [-1, 1], (B, 3, Y, X), of a canvas complete or not."""
+        rows = canvas_BCHW.shape[0]
+        images_B3YX: Tensor = self.decoder(_pad_rows(canvas_BCHW))[:rows]
+        return images_B3YX.clamp(-1, 1)
+
+    def embed_band(self, band: int, tokens_Bl: Tensor) -> Tensor:
+        """What one band adds to the canvas: Z(v_k), (B, C, H, W)."""
+        return self.quantizer.contribution(band, tokens_Bl)
+
+    def next_input(self, band: int, canvas_BCHW: Tensor) -> Tensor:
+        """What the transformer sees of the canvas before it predicts `band`: (B, l, C)."""
+        return self.quantizer.flatten(self.quantizer.bands.down(band, canvas_BCHW))
+
+
+def _pad_rows(x_BCHW: Tensor) -> Tensor:
+    """On a CPU, rows of zeros until every thread has as many rows, and two at least.
+
+    Convolutions and norms share out rows to threads, and what is left over, or alone, is summed
+    in another order: a row's last bits would depend on how many are beside it.
+    """
+    if x_BCHW.device.type != "cpu":
+        return x_BCHW
+    missing = -x_BCHW.shape[0] % max(2, torch.get_num_threads())
+    return F.pad(x_BCHW, (0, 0, 0, 0, 0, 0, 0, missing)) if missing else x_BCHW

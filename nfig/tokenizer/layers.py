@@ -1,0 +1,79 @@
+"""The convolutional blocks that encoder and decoder share (VQGAN style)."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+GROUP_CHANNELS = 16
+
+
+def norm(channels: int) -> nn.GroupNorm:
+    return nn.GroupNorm(max(1, channels // GROUP_CHANNELS), channels)
+
+
+def conv3(channels_in: int, channels_out: int, *, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(channels_in, channels_out, 3, stride=stride, padding=1)
+
+
+class ResBlock(nn.Module):
+    """x + conv(conv(x)), each convolution after norm and SiLU; keeps the channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm1, self.conv1 = norm(channels), conv3(channels, channels)
+        self.norm2, self.conv2 = norm(channels), conv3(channels, channels)
+        nn.init.zeros_(self.conv2.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv1(F.silu(self.norm1(x)))
+        y = self.conv2(F.silu(self.norm2(y)))
+        out: Tensor = x + y
+        return out
+
+
+class AttentionBlock(nn.Module):
+    """Single-head self-attention over all positions."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = norm(channels)
+        self.qkv = nn.Conv2d(channels, 3 * channels, 1)
+        self.out = nn.Conv2d(channels, channels, 1)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, channels, height, width = x.shape
+        qkv = self.qkv(self.norm(x)).view(batch, 3, channels, height * width)
+        q, k, v = qkv.transpose(2, 3).unbind(1)
+        y = F.scaled_dot_product_attention(q, k, v)
+        out: Tensor = x + self.out(y.transpose(1, 2).reshape(x.shape))
+        return out
+
+
+class Upsample(nn.Module):
+    """Doubles the side, then a convolution."""
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.conv = conv3(channels_in, channels_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))
+        return y
+
+
+def stage(channels: int, *, num_res_blocks: int, attention: bool) -> list[nn.Module]:
+    """All that happens at one resolution."""
+    blocks: list[nn.Module] = []
+    for _ in range(num_res_blocks):
+        blocks.append(ResBlock(channels))
+        if attention:
+            blocks.append(AttentionBlock(channels))
+    return blocks
+
+
+def to_memory_format(x: Tensor) -> Tensor:
+    """Channels last, in which convolutions on CPU and GPU are fastest."""
+    return x.contiguous(memory_format=torch.channels_last)

@@ -1,0 +1,87 @@
+"""Residual quantisation of a latent, band by band (paper, eq. 4).
+
+Band k codes R_(k-1) + f_k: what the bands before it got wrong plus its own frequencies. With Z(v_k)
+the contribution of its tokens, R_k = R_(k-1) + f_k - Z(v_k). All bands share one codebook.
+
+Shape legend: B batch rows, C latent channels, H W latent grid, h w grid of one band, l tokens of
+one band, V codebook size, K bands.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nfig.config import Basis
+from nfig.frequency import BandSplit
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Quantized:
+    """A latent in tokens, with what training needs to know; one entry per band in each list."""
+
+    tokens_Bl: list[Tensor]
+    targets_BlC: list[Tensor]
+    """What each token stands for, before rounding to the nearest code."""
+    canvases_BCHW: list[Tensor]
+    """The sum of the contributions of the bands so far."""
+
+
+class BandQuantizer(nn.Module):
+    """The codebook and the rule that picks its entries. Holds no state beside the codebook."""
+
+    codebook_VC: Tensor
+
+    def __init__(
+        self,
+        *,
+        grid_sides: tuple[int, ...],
+        basis: Basis,
+        codebook_size: int,
+        latent_channels: int,
+    ) -> None:
+        super().__init__()
+        self.bands = BandSplit(grid_sides, basis)
+        # A buffer: it is learnt by moving averages (nfig.training.codebook), not by gradients.
+        self.register_buffer("codebook_VC", torch.randn(codebook_size, latent_channels))
+
+    def forward(self, latent_BCHW: Tensor) -> Quantized:
+        """Quantises all bands; no gradients."""
+        with torch.no_grad():
+            return self._quantize(latent_BCHW)
+
+    def _quantize(self, latent_BCHW: Tensor) -> Quantized:
+        quantized = Quantized(tokens_Bl=[], targets_BlC=[], canvases_BCHW=[])
+        canvas_BCHW = torch.zeros_like(latent_BCHW)
+        residual_BCHW = torch.zeros_like(latent_BCHW)
+        for band, band_BCHW in enumerate(self.bands.split(latent_BCHW)):
+            residual_BCHW = residual_BCHW + band_BCHW
+            target_BlC = self.flatten(self.bands.down(band, residual_BCHW))
+            tokens_Bl = self.nearest(target_BlC)
+            contribution_BCHW = self.contribution(band, tokens_Bl)
+            residual_BCHW = residual_BCHW - contribution_BCHW
+            canvas_BCHW = canvas_BCHW + contribution_BCHW
+            quantized.tokens_Bl.append(tokens_Bl)
+            quantized.targets_BlC.append(target_BlC)
+            quantized.canvases_BCHW.append(canvas_BCHW)
+        return quantized
+
+    def nearest(self, target_BlC: Tensor) -> Tensor:
+        """Index of the code nearest by Euclidean distance: (B, l, C) to int64 (B, l)."""
+        # |t - c|^2 without |t|^2, which is the same for all codes.
+        closeness_BlV = target_BlC @ self.codebook_VC.T - self.codebook_VC.square().sum(1) / 2
+        return closeness_BlV.argmax(-1)
+
+    def contribution(self, band: int, tokens_Bl: Tensor) -> Tensor:
+        """Z(v_k): the codes of one band's tokens, brought to the latent's grid (B, C, H, W)."""
+        side = self.bands.grid_sides[band]
+        codes_BlC = F.embedding(tokens_Bl, self.codebook_VC)
+        return self.bands.up(band, codes_BlC.mT.unflatten(-1, (side, side)))
+
+    @staticmethod
+    def flatten(x_BChw: Tensor) -> Tensor:
+        """(B, C, h, w) to (B, l, C), row-major."""
+        return x_BChw.flatten(2).mT

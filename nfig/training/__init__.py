@@ -1,0 +1,3 @@
+"""Trains tokenizers and transformers: runs that resume exactly and keep records."""
+
+from __future__ import annotations

@@ -1,0 +1,217 @@
+"""The training loop that tokenizer and transformer share.
+
+A run that is stopped (or killed) and begun again with the same arguments goes on from its last
+saved state, and ends with the same weights as one that was never stopped.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from nfig.images import Pixels, save_png
+from nfig.training.averaging import AveragedModule
+from nfig.training.options import TrainingOptions
+from nfig.training.reporting import Reporter
+from nfig.training.run_folder import RunFolder
+from nfig.training.schedule import BatchOrder, learning_rate
+
+STEPS_BETWEEN_RECORDS = 20
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class StepLoss:
+    """What one batch gives."""
+
+    total: Tensor
+    """The scalar to minimise."""
+    figures: Mapping[str, float]
+    """For people to watch."""
+
+
+class TrainingTask(Protocol):
+    """What is trained, and on what."""
+
+    module: nn.Module
+
+    @property
+    def num_examples(self) -> int: ...
+
+    def loss(self, rows: Tensor, *, progress: float) -> StepLoss:
+        """Loss of these rows of the data; `progress` of the whole training is from 0 to 1."""
+
+    def evaluate(self, averaged: nn.Module) -> Mapping[str, float]:
+        """Figures on held-out data."""
+
+    def picture(self, averaged: nn.Module) -> Pixels:
+        """What the module can do by now, to look at."""
+
+    def state(self) -> dict[str, Any]:
+        """What a resumed training needs beside the module's weights: tensors and numbers."""
+
+    def restore(self, state: dict[str, Any]) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TrainingResult:
+    """The averaged module, and how far it came."""
+
+    averaged: nn.Module
+    step: int
+    seconds: float
+    finished: bool
+    """False if it was stopped before its planned end."""
+
+
+def train(
+    task: TrainingTask, options: TrainingOptions, run: RunFolder, reporter: Reporter
+) -> TrainingResult:
+    """Trains until the planned end, or until SIGTERM or Ctrl-C, and saves the state."""
+    loop = _Loop(task, options, run, reporter)
+    with _stop_signals() as stopped:
+        return loop.run_until(stopped)
+
+
+class _Loop:
+    def __init__(
+        self, task: TrainingTask, options: TrainingOptions, run: RunFolder, reporter: Reporter
+    ) -> None:
+        self.task, self.options, self.run, self.reporter = task, options, run, reporter
+        self.order = BatchOrder(
+            num_examples=task.num_examples, batch_size=options.batch_size, seed=options.seed
+        )
+        torch.manual_seed(options.seed)
+        self.average = AveragedModule(task.module, decay=options.ema_decay)
+        self.optimizer = _optimizer(task.module, options)
+        self.step = 0
+        self.seconds = 0.0
+        self._restore()
+
+    @property
+    def progress(self) -> float:
+        """Share of the planned training that is done."""
+        if self.options.minutes is not None:
+            return min(self.seconds / (60 * self.options.minutes), 1.0)
+        assert self.options.epochs is not None
+        steps = max(round(self.options.epochs * self.order.steps_per_epoch), 1)
+        return min(self.step / steps, 1.0)
+
+    def run_until(self, stopped: threading.Event) -> TrainingResult:
+        saved = evaluated = self.seconds
+        while self.progress < 1 and not stopped.is_set():
+            started = time.monotonic()
+            figures = self._one_step()
+            if self.seconds - evaluated >= 60 * self.options.evaluate_minutes:
+                evaluated = self.seconds
+                self._evaluate()
+            self.seconds += time.monotonic() - started
+            if self.step % STEPS_BETWEEN_RECORDS == 0:
+                self.run.log({"step": self.step, "seconds": round(self.seconds, 1), **figures})
+            self.reporter.step(progress=self.progress, figures={"step": self.step, **figures})
+            if self.seconds - saved >= 60 * self.options.checkpoint_minutes:
+                saved = self.seconds
+                self._save()
+        self._save()
+        finished = self.progress >= 1
+        if finished:
+            self._evaluate()
+        return TrainingResult(
+            averaged=self.average.module, step=self.step, seconds=self.seconds, finished=finished
+        )
+
+    def _one_step(self) -> dict[str, float]:
+        rate = learning_rate(self.options, step=self.step, progress=self.progress)
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        self.task.module.train()
+        loss = self.task.loss(self.order.rows(self.step), progress=self.progress)
+        self.optimizer.zero_grad()
+        loss.total.backward()
+        norm = nn.utils.clip_grad_norm_(self.task.module.parameters(), self.options.clip_norm)
+        if not torch.isfinite(norm):
+            raise FloatingPointError(f"the gradient of step {self.step} is not finite")
+        self.optimizer.step()
+        self.step += 1
+        self.average.update(self.task.module, step=self.step)
+        return {**loss.figures, "gradient_norm": round(float(norm), 4), "learning_rate": rate}
+
+    def _evaluate(self) -> None:
+        # Pictures may draw random numbers, which must not change the training after them.
+        random_state = torch.get_rng_state()
+        figures = self.task.evaluate(self.average.module)
+        save_png(self.run.picture(self.step), self.task.picture(self.average.module))
+        torch.set_rng_state(random_state)
+        record = {"step": self.step, "seconds": round(self.seconds, 1), "held_out": dict(figures)}
+        self.run.log(record)
+        self.reporter.say(f"held out, step {self.step}: {dict(figures)}")
+
+    def _save(self) -> None:
+        self.run.save_state(
+            {
+                "step": self.step,
+                "seconds": self.seconds,
+                "module": self.task.module.state_dict(),
+                "averaged": self.average.module.state_dict(),
+                "optimizer": self.optimizer.state_dict(),
+                "task": self.task.state(),
+                "random": torch.get_rng_state(),
+            }
+        )
+
+    def _restore(self) -> None:
+        state = self.run.load_state()
+        if state is None:
+            return
+        self.step, self.seconds = state["step"], state["seconds"]
+        self.task.module.load_state_dict(state["module"])
+        self.average.module.load_state_dict(state["averaged"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.task.restore(state["task"])
+        torch.set_rng_state(state["random"])
+        self.reporter.say(f"resumed at step {self.step}")
+
+
+def _optimizer(module: nn.Module, options: TrainingOptions) -> torch.optim.AdamW:
+    embeddings = {id(part.weight) for part in module.modules() if isinstance(part, nn.Embedding)}
+    decayed: list[nn.Parameter] = []
+    free: list[nn.Parameter] = []
+    for name, parameter in module.named_parameters():
+        is_weight = name.endswith("weight") and parameter.ndim >= 2
+        (decayed if is_weight and id(parameter) not in embeddings else free).append(parameter)
+    return torch.optim.AdamW(
+        [
+            {"params": decayed, "weight_decay": options.weight_decay},
+            {"params": free, "weight_decay": 0.0},
+        ],
+        lr=options.learning_rate,
+        betas=options.betas,
+        fused=True,
+    )
+
+
+@contextmanager
+def _stop_signals() -> Iterator[threading.Event]:
+    """An event that SIGTERM and Ctrl-C set, so that a step is never cut in two."""
+    stopped = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stopped
+        return
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        stopped.set()
+
+    previous = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stopped
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,48 @@
+"""How a training goes: sizes, rates and when it ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingOptions:
+    """Raises ValueError that names the bad field."""
+
+    epochs: float | None = None
+    """Times to see the data. Either this or `minutes`."""
+    minutes: float | None = None
+    """Time of training, over all its resumed parts. Either this or `epochs`."""
+    batch_size: int = 64
+    learning_rate: float = 1e-3
+    """At the peak, after warming up."""
+    final_learning_rate: float = 0.02
+    """Share of the peak that is left at the end of the cosine."""
+    warmup_steps: int = 100
+    betas: tuple[float, float] = (0.9, 0.95)
+    weight_decay: float = 0.05
+    """For matrices and convolutions; biases, gains and embeddings have none."""
+    clip_norm: float = 1.0
+    """Largest norm of a step's gradient."""
+    ema_decay: float = 0.999
+    """Of the averaged weights, which are those that are kept."""
+    autocast: bool = True
+    """Compute in bfloat16 where that is safe."""
+    seed: int = 0
+    checkpoint_minutes: float = 2.0
+    """Between saved states."""
+    evaluate_minutes: float = 10.0
+    """Between evaluations, each with a picture."""
+
+    def __post_init__(self) -> None:
+        if (self.epochs is None) == (self.minutes is None):
+            raise ValueError("give either epochs or minutes")
+        for name in ("epochs", "minutes", "batch_size", "learning_rate", "clip_norm"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise ValueError(f"{name} must be above 0: {value}")
+        for name in ("final_learning_rate", "ema_decay"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be from 0 to 1: {getattr(self, name)}")
+        if self.weight_decay < 0 or self.warmup_steps < 0:
+            raise ValueError("weight_decay and warmup_steps must not be negative")

@@ -1,0 +1,173 @@
+"""Whole trainings by name: from data and config to a checkpoint, resumable at any time.
+
+A run is published from its averaged weights, at its end or at any saved state before.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from nfig import checkpoint
+from nfig.config import ModelConfig
+from nfig.data import HELD_OUT_PER_CLASS, LabelledImages
+from nfig.model import NFIGModel
+from nfig.tokenizer import FRVAE
+from nfig.training.card import read_recipe, write_card
+from nfig.training.loop import TrainingResult, train
+from nfig.training.options import TrainingOptions
+from nfig.training.reporting import Reporter
+from nfig.training.run_folder import RunFolder
+from nfig.training.tokenizer_trainer import TokenizerTask
+from nfig.training.transformer_trainer import TransformerTask, assemble
+from nfig.transformer import NextFrequencyTransformer
+
+TOKENIZER_FOLDER = "tokenizer"
+"""Inside a transformer's run: the checkpoint whose tokens it predicts."""
+CACHED_IMAGES = "tokens.pt"
+
+
+def train_tokenizer(
+    config: ModelConfig,
+    data: LabelledImages,
+    *,
+    run: RunFolder,
+    options: TrainingOptions,
+    reporter: Reporter,
+    start_from: Path | None = None,
+    held_out: int = HELD_OUT_PER_CLASS,
+    attribution: str = "",
+) -> TrainingResult:
+    """Begins or resumes the run; `start_from` is a checkpoint whose tokenizer is trained further.
+
+    Raises ValueError if data and config do not fit, or the run is another training.
+    """
+    _check_data(config, data)
+    config = dataclasses.replace(config, class_names=data.class_names)
+    recipe = {} if start_from is None else read_recipe(start_from)
+    tokenizer = _first_tokenizer(config, start_from, seed=options.seed)
+    run.begin(_facts("tokenizer", config, data, options, recipe, attribution))
+    training, rest = data.split(held_out)
+    task = TokenizerTask(
+        tokenizer,
+        training=training,
+        held_out=rest,
+        autocast=options.autocast,
+        learnt_codebook=start_from is not None,
+    )
+    return train(task, options, run, reporter)
+
+
+def train_transformer(  # noqa: PLR0913 - all but two are keywords
+    config: ModelConfig,
+    data: LabelledImages,
+    *,
+    tokenizer_from: Path,
+    run: RunFolder,
+    options: TrainingOptions,
+    reporter: Reporter,
+    held_out: int = HELD_OUT_PER_CLASS,
+    attribution: str = "",
+    compiled: bool = False,
+) -> TrainingResult:
+    """Begins or resumes the run; the tokenizer's config is that of its checkpoint.
+
+    Raises ValueError if the parts do not fit, or the run is another training.
+    """
+    tokenizer_config, tokenizer = checkpoint.load_tokenizer(tokenizer_from)
+    config = dataclasses.replace(
+        config, tokenizer=tokenizer_config.tokenizer, class_names=data.class_names
+    )
+    _check_data(config, data)
+    recipe = read_recipe(tokenizer_from)
+    facts = _facts("transformer", config, data, options, recipe, attribution)
+    run.begin({**facts, "tokenizer_digest": checkpoint.digest(tokenizer_from)})
+    kept = run.path / TOKENIZER_FOLDER
+    if not kept.exists():
+        # So that the run can be resumed and published by itself.
+        shutil.copytree(tokenizer_from, kept)
+    torch.manual_seed(options.seed)
+    model = NFIGModel(config)
+    model.tokenizer.load_state_dict(tokenizer.state_dict())
+    model.tokenizer.eval().requires_grad_(False)
+    training, rest = data.split(held_out)
+    task = TransformerTask(
+        model,
+        training=training,
+        held_out=rest,
+        autocast=options.autocast,
+        token_cache=run.path / CACHED_IMAGES,
+        compiled=compiled,
+    )
+    return train(task, options, run, reporter)
+
+
+def publish(run: RunFolder, folder: Path) -> str:
+    """Writes the run's averaged weights, as last saved, as a checkpoint; returns its digest.
+
+    A tokenizer's run gives a checkpoint with a tokenizer alone. Raises ValueError if the run has
+    saved nothing yet.
+    """
+    facts = run.facts()
+    state = run.load_state()
+    if state is None:
+        raise ValueError(f"run: {run.path} has no saved state yet")
+    config = ModelConfig.from_dict(facts["config"])
+    if facts["kind"] == "tokenizer":
+        tokenizer = FRVAE(config.tokenizer)
+        tokenizer.load_state_dict(state["averaged"])
+        checkpoint.save_tokenizer(config, tokenizer, folder)
+    else:
+        transformer = NextFrequencyTransformer(config.transformer, config.tokenizer)
+        transformer.load_state_dict(state["averaged"])
+        _, tokenizer = checkpoint.load_tokenizer(run.path / TOKENIZER_FOLDER)
+        checkpoint.save(assemble(config, tokenizer, transformer), folder)
+    write_card(folder, run, step=state["step"], seconds=state["seconds"])
+    return checkpoint.digest(folder)
+
+
+def _first_tokenizer(config: ModelConfig, start_from: Path | None, *, seed: int) -> FRVAE:
+    if start_from is None:
+        torch.manual_seed(seed)
+        return FRVAE(config.tokenizer)
+    started_config, tokenizer = checkpoint.load_tokenizer(start_from)
+    if started_config.tokenizer != config.tokenizer:
+        raise ValueError(f"start_from: {start_from} has a tokenizer of another config")
+    return tokenizer.train().requires_grad_(True)
+
+
+def _check_data(config: ModelConfig, data: LabelledImages) -> None:
+    if data.image_size != config.tokenizer.image_size:
+        raise ValueError(
+            f"data: images are {data.image_size} pixels wide, "
+            f"the model draws {config.tokenizer.image_size}"
+        )
+    if len(data.class_names) != config.transformer.num_classes:
+        raise ValueError(
+            f"data: {len(data.class_names)} classes, the model has {config.transformer.num_classes}"
+        )
+
+
+def _facts(
+    kind: str,
+    config: ModelConfig,
+    data: LabelledImages,
+    options: TrainingOptions,
+    recipe: dict[str, Any],
+    attribution: str,
+) -> dict[str, Any]:
+    """Of a run, as plain JSON values."""
+    plain_options = dataclasses.asdict(options)
+    plain_options["betas"] = list(options.betas)
+    return {
+        "kind": kind,
+        "config": config.to_dict(),
+        "options": plain_options,
+        "data": {"digest": data.digest, "images": len(data)},
+        "attribution": attribution,
+        "recipe_so_far": recipe,
+    }

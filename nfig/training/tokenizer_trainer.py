@@ -1,0 +1,161 @@
+"""Trains an FR-VAE on images.
+
+Shape legend: B batch rows, C latent channels, H W latent grid, 3YX RGB image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from nfig.data import LabelledImages
+from nfig.images import Pixels, image_grid, to_pixels
+from nfig.tokenizer import FRVAE, Quantized
+from nfig.training.codebook import CodebookLearner
+from nfig.training.loop import StepLoss
+from nfig.training.losses import ReconstructionWeights, psnr, reconstruction_loss, squared_error
+
+COMMITMENT = 0.25
+STOPPED_SHARE = 0.25
+"""Rows of a batch whose canvas stops at a random band."""
+STOPPED_WEIGHT = 0.15
+REVIVE_UNTIL = 0.8
+"""Progress after which codes stay where they are, so that the averaged weights fit them."""
+EVALUATION_BATCH = 100
+PICTURE_ROWS = 16
+
+
+class TokenizerTask:
+    """Reconstructs images through their tokens."""
+
+    def __init__(
+        self,
+        tokenizer: FRVAE,
+        *,
+        training: LabelledImages,
+        held_out: LabelledImages,
+        autocast: bool,
+        learnt_codebook: bool = False,
+        weights: ReconstructionWeights | None = None,
+    ) -> None:
+        self.module: nn.Module = tokenizer
+        self.tokenizer = tokenizer
+        self.training = training
+        self.held_out = held_out
+        self.autocast = autocast
+        self.weights = weights or ReconstructionWeights()
+        self.codebook = CodebookLearner(tokenizer.quantizer, learnt=learnt_codebook)
+
+    @property
+    def num_examples(self) -> int:
+        return len(self.training)
+
+    def loss(self, rows: Tensor, *, progress: float) -> StepLoss:
+        images_B3YX = _flip_some(self.training.images(rows))
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+            latent_BCHW = self.tokenizer.encoder(images_B3YX)
+        # Distances and residuals need all bits.
+        latent_BCHW = latent_BCHW.float()
+        self.codebook.start(latent_BCHW)
+        quantized = self.tokenizer.quantizer(latent_BCHW.detach())
+        self.codebook.update(quantized, revive=progress < REVIVE_UNTIL)
+        stopped = int(len(rows) * STOPPED_SHARE)
+        canvas_BCHW = self._straight_through(latent_BCHW, quantized, stopped=stopped)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+            decoded_B3YX = self.tokenizer.decoder(canvas_BCHW)
+        commitment = self._commitment(latent_BCHW, quantized)
+        reconstruction = self._reconstruction(decoded_B3YX.float(), images_B3YX, stopped=stopped)
+        total = reconstruction + COMMITMENT * commitment
+        figures = {
+            "loss": total.item(),
+            "psnr": psnr(squared_error(decoded_B3YX[stopped:], images_B3YX[stopped:])),
+            "commitment": commitment.item(),
+            "codes_used": self.codebook.used,
+        }
+        return StepLoss(total=total, figures={k: round(v, 4) for k, v in figures.items()})
+
+    def _reconstruction(self, decoded_B3YX: Tensor, images_B3YX: Tensor, *, stopped: int) -> Tensor:
+        loss = reconstruction_loss(decoded_B3YX[stopped:], images_B3YX[stopped:], self.weights)
+        if not stopped:
+            return loss
+        # The decoder must make sense of a canvas at any band; its target is the whole image.
+        part = reconstruction_loss(decoded_B3YX[:stopped], images_B3YX[:stopped], self.weights)
+        return loss + STOPPED_WEIGHT * part
+
+    def _straight_through(
+        self, latent_BCHW: Tensor, quantized: Quantized, *, stopped: int
+    ) -> Tensor:
+        """Canvases with the latent's gradients; the first `stopped` end at one random band."""
+        bands = self.tokenizer.quantizer.bands
+        band = int(torch.randint(max(bands.num_bands - 1, 1), ()))
+        reached_BCHW = torch.cat(
+            [bands.low_pass(band, latent_BCHW[:stopped]), latent_BCHW[stopped:]]
+        )
+        canvas_BCHW = torch.cat(
+            [quantized.canvases_BCHW[band][:stopped], quantized.canvases_BCHW[-1][stopped:]]
+        )
+        return reached_BCHW + (canvas_BCHW - reached_BCHW).detach()
+
+    def _commitment(self, latent_BCHW: Tensor, quantized: Quantized) -> Tensor:
+        """Keeps what the encoder says near what the tokens can say: the mean of all |R_k|^2."""
+        bands = self.tokenizer.quantizer.bands
+        errors = [
+            F.mse_loss(bands.low_pass(band, latent_BCHW), canvas_BCHW)
+            for band, canvas_BCHW in enumerate(quantized.canvases_BCHW)
+        ]
+        return torch.stack(errors).mean()
+
+    @torch.no_grad()
+    def evaluate(self, averaged: nn.Module) -> Mapping[str, float]:
+        """PSNR of held-out images after each band, and the share of codes that they use."""
+        assert isinstance(averaged, FRVAE)
+        num_bands = averaged.config.num_bands
+        used_V = torch.zeros(averaged.config.codebook_size, dtype=torch.bool)
+        errors = np.zeros(num_bands)
+        for rows in torch.arange(len(self.held_out)).split(EVALUATION_BATCH):
+            images_B3YX = self.held_out.images(rows)
+            tokens_Bl = averaged.encode(images_B3YX)
+            for band in range(num_bands):
+                used_V[tokens_Bl[band].flatten()] = True
+                decoded_B3YX = averaged.decode(tokens_Bl, upto=band)
+                errors[band] += squared_error(decoded_B3YX, images_B3YX) * len(rows)
+        figures = {
+            f"psnr_band_{band}": round(psnr(error / len(self.held_out)), 3)
+            for band, error in enumerate(errors)
+        }
+        return {
+            **figures,
+            "psnr": figures[f"psnr_band_{num_bands - 1}"],
+            "codes_used": round(float(used_V.float().mean()), 4),
+        }
+
+    @torch.no_grad()
+    def picture(self, averaged: nn.Module) -> Pixels:
+        """One held-out image a row: the original, then its canvas after each band."""
+        assert isinstance(averaged, FRVAE)
+        count = min(PICTURE_ROWS, len(self.held_out))
+        rows = torch.linspace(0, len(self.held_out) - 1, count).long()
+        images_B3YX = self.held_out.images(rows)
+        tokens_Bl = averaged.encode(images_B3YX)
+        bands = range(averaged.config.num_bands)
+        columns = [to_pixels(averaged.decode(tokens_Bl, upto=band)) for band in bands]
+        columns = [to_pixels(images_B3YX), *columns]
+        pixels: Pixels = np.stack(columns, axis=1).reshape(-1, *columns[0].shape[1:])
+        return image_grid(pixels, columns=len(columns))
+
+    def state(self) -> dict[str, Any]:
+        return self.codebook.state()
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.codebook.restore(state)
+
+
+def _flip_some(images_B3YX: Tensor) -> Tensor:
+    """Mirrors half of the rows, at random."""
+    flipped_B111 = torch.rand(len(images_B3YX), 1, 1, 1) < 0.5
+    return torch.where(flipped_B111, images_B3YX.flip(3), images_B3YX)

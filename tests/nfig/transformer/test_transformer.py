@@ -1,0 +1,173 @@
+"""Laws of the transformer: who may see whom, and that the cache changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+import torch
+from torch import Tensor
+
+from nfig.config import PRESETS, TokenizerConfig, TransformerConfig
+from nfig.transformer import NextFrequencyTransformer
+from nfig.transformer.block import DropPath
+from nfig.transformer.linear import steady_linear
+
+TOKENIZER = TokenizerConfig(
+    image_size=16,
+    grid_sides=(1, 2, 3, 4),
+    codebook_size=48,
+    latent_channels=5,
+    channel_multipliers=(1, 1, 1),
+    patch_side=1,
+)
+CONFIG = TransformerConfig(depth=3, width=24, num_heads=3, num_classes=7)
+BANDS = range(TOKENIZER.num_bands)
+NUM_ROWS = 3
+
+
+def stirred(dtype: torch.dtype = torch.float64) -> NextFrequencyTransformer:
+    """A transformer in eval mode where everything matters: a new one is close to the identity."""
+    torch.manual_seed(0)
+    transformer = NextFrequencyTransformer(CONFIG, TOKENIZER).eval().to(dtype)
+    for parameter in transformer.parameters():
+        parameter.data.add_(torch.randn_like(parameter), alpha=0.3)
+    return transformer
+
+
+def some_inputs(dtype: torch.dtype = torch.float64) -> Tensor:
+    generator = torch.Generator().manual_seed(1)
+    shape = (NUM_ROWS, TOKENIZER.num_tokens - 1, TOKENIZER.latent_channels)
+    return torch.randn(shape, generator=generator, dtype=dtype)
+
+
+LABELS = torch.tensor([2, 5, CONFIG.num_classes])
+
+
+@pytest.mark.parametrize(
+    ("name", "millions", "tolerance"),
+    [
+        ("nfig-d16", 310, 0.01),
+        ("nfig-d20", 600, 0.01),
+        ("nfig-d24", 1000, 0.04),
+        ("nfig-d30", 2000, 0.01),
+    ],
+)
+def test_presets_have_the_published_parameter_counts(
+    name: str, millions: int, tolerance: float
+) -> None:
+    preset = PRESETS[name]
+    with torch.device("meta"):
+        transformer = NextFrequencyTransformer(preset.transformer, preset.tokenizer)
+    count = sum(parameter.numel() for parameter in transformer.parameters())
+    assert count == pytest.approx(millions * 1e6, rel=tolerance)
+
+
+@pytest.mark.parametrize("changed", list(BANDS)[1:])
+def test_a_band_reaches_itself_and_later_bands_and_no_earlier_one(changed: int) -> None:
+    transformer, inputs = stirred(), some_inputs()
+    columns = transformer.band_columns[changed]
+    other = inputs.clone()
+    # One token of the band; band 0 has no inputs, hence the shift.
+    other[:, columns.start - 1] += 1.0
+    difference = (transformer(LABELS, other) - transformer(LABELS, inputs)).abs().amax((0, 2))
+    assert torch.all(difference[: columns.start] == 0)
+    assert torch.all(difference[columns.start :] > 0)
+
+
+def test_the_class_reaches_every_token() -> None:
+    transformer, inputs = stirred(), some_inputs()
+    difference = transformer(LABELS, inputs) - transformer(LABELS.flip(0), inputs)
+    assert torch.all(difference[[0, 2]].abs().amax(-1) > 0)
+    assert torch.all(difference[1] == 0)
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 2e-4)])
+def test_bands_with_a_cache_equal_one_masked_pass(dtype: torch.dtype, tolerance: float) -> None:
+    transformer, inputs = stirred(dtype), some_inputs(dtype)
+    expected = transformer(LABELS, inputs)
+    condition, cache = transformer.condition(LABELS), transformer.new_cache(NUM_ROWS)
+    with torch.no_grad():
+        for band in BANDS:
+            columns = transformer.band_columns[band]
+            given = inputs[:, columns.start - 1 : columns.stop - 1] if band else None
+            logits = transformer.band_logits(band, given, condition, cache)
+            torch.testing.assert_close(logits, expected[:, columns], atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize("bands", list(BANDS))
+def test_the_first_bands_alone_have_the_logits_they_have_among_all(bands: int) -> None:
+    transformer, inputs = stirred(), some_inputs()
+    end = transformer.band_columns[bands].stop
+    alone = transformer(LABELS, inputs[:, : end - 1])
+    torch.testing.assert_close(alone, transformer(LABELS, inputs)[:, :end])
+
+
+def test_half_precision_gives_logits_in_float32() -> None:
+    logits = stirred(torch.bfloat16)(LABELS, some_inputs(torch.float32))
+    assert logits.dtype == torch.float32
+    assert torch.isfinite(logits).all()
+
+
+def test_autocast_gives_logits_in_float32() -> None:
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        logits = stirred(torch.float32)(LABELS, some_inputs(torch.float32))
+    assert logits.dtype == torch.float32
+
+
+def test_a_new_transformer_knows_nothing() -> None:
+    torch.manual_seed(0)
+    transformer = NextFrequencyTransformer(CONFIG, TOKENIZER)
+    probabilities = transformer(LABELS, some_inputs(torch.float32)).softmax(-1)
+    uniform = torch.full_like(probabilities, 1 / TOKENIZER.codebook_size)
+    torch.testing.assert_close(probabilities, uniform, rtol=0.05, atol=0)
+
+
+def test_every_parameter_gets_a_gradient() -> None:
+    transformer, inputs = stirred().train(), some_inputs()
+    transformer(LABELS, inputs).square().mean().backward()
+    for name, parameter in transformer.named_parameters():
+        assert parameter.grad is not None, name
+        assert parameter.grad.abs().sum() > 0, name
+
+
+def test_class_dropout_acts_in_training_only() -> None:
+    config = TransformerConfig(depth=1, width=8, num_heads=1, num_classes=4, class_dropout=1.0)
+    transformer = NextFrequencyTransformer(config, TOKENIZER)
+    inputs = some_inputs(torch.float32)
+    classes = torch.tensor([0, 1, 2])
+    no_class = torch.full_like(classes, transformer.no_class)
+    assert torch.equal(transformer.train()(classes, inputs), transformer(no_class, inputs))
+    assert not torch.equal(transformer.eval()(classes, inputs), transformer(no_class, inputs))
+
+
+def test_drop_path_leaves_whole_rows_out_and_keeps_the_mean() -> None:
+    torch.manual_seed(0)
+    x = torch.ones(4000, 2, 3)
+    dropped = DropPath(0.25).train()(x)
+    rows = dropped[:, 0, 0]
+    assert torch.equal(dropped, rows.view(-1, 1, 1).expand_as(x))
+    assert sorted(rows.unique().tolist()) == pytest.approx([0, 4 / 3])
+    assert rows.mean().item() == pytest.approx(1, abs=0.05)
+    assert DropPath(0.25).eval()(x) is x
+
+
+@pytest.fixture
+def num_threads() -> Iterator[Callable[[int], None]]:
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="a property of MKL's products")
+@pytest.mark.parametrize("threads", [1, 2])
+def test_steady_rows_do_not_depend_on_the_rows_beside_them(
+    num_threads: Callable[[int], None], threads: int
+) -> None:
+    num_threads(threads)
+    torch.manual_seed(0)
+    x, weight, bias = torch.randn(130, 224), torch.randn(96, 224), torch.randn(96)
+    everything = steady_linear(x, weight, bias)
+    torch.testing.assert_close(everything, torch.nn.functional.linear(x, weight, bias))
+    for rows in (1, 2, 3, 5, 7, 9, 18, 65):
+        assert torch.equal(steady_linear(x[:rows], weight, bias), everything[:rows]), rows
