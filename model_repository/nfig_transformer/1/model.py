@@ -1,0 +1,117 @@
+"""Triton's side of the transformer: the whole band loop for one batch of requests.
+
+`execute` holds the batch to its end (returning early would let Triton start tiny batches), answers
+each request after every band, and notices between bands who has cancelled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import triton_python_backend_utils as pb_utils
+
+from nfig.export.contract import TRANSFORMER
+from nfig.export.exporter import verified_folder
+from nfig.export.served_model import ServedModel, ServedRow
+from nfig.generation import Generation
+
+BAND_BUCKETS = [0.001 * 2**i for i in range(13)]
+
+
+class Caller:
+    """One request: who gets the bands of one row."""
+
+    def __init__(self, request: Any) -> None:
+        self.request = request
+        self.sender = request.get_response_sender()
+        self.open = True
+
+    def read(self) -> Generation:
+        """Raises ValueError that names the bad field."""
+        fields: dict[str, Any] = {}
+        for spec in TRANSFORMER.inputs:
+            values = pb_utils.get_input_tensor_by_name(self.request, spec.name).as_numpy()
+            if values.shape != (1, 1):
+                raise ValueError(f"{spec.name} must have shape (1, 1), not {values.shape}")
+            fields[spec.name] = values.item()
+        return Generation(**fields)
+
+    def is_alive(self) -> bool:
+        if self.open and self.request.is_cancelled():
+            self.end()
+        return self.open
+
+    def send(self, tensors: Sequence[Any]) -> None:
+        self.sender.send(pb_utils.InferenceResponse(output_tensors=tensors))
+
+    def end(self, error: Any = None) -> None:
+        """Sends the final flag, which every request must get exactly once."""
+        if self.open:
+            self.open = False
+            response = error and pb_utils.InferenceResponse(error=error)
+            self.sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+
+
+class TritonPythonModel:
+    def initialize(self, args: dict[str, str]) -> None:
+        folder = Path(args["model_repository"]) / args["model_version"]
+        gpu = args["model_instance_kind"] == "GPU"
+        device = f"cuda:{args['model_instance_device_id']}" if gpu else "cpu"
+        self.model = ServedModel.load(verified_folder(folder), device=device)
+        self.model.warm_up()
+        family = pb_utils.MetricFamily(
+            name="nfig_band_latency_seconds",
+            description="Time of one executed batch and band where it ran, pixels excluded",
+            kind=pb_utils.MetricFamily.HISTOGRAM,
+        )
+        name = self.model.config.name
+        self.latency_family = family
+        self.latency = [
+            family.Metric(labels={"model": name, "band": str(band)}, buckets=BAND_BUCKETS)
+            for band in range(self.model.model.num_bands)
+        ]
+
+    def execute(self, requests: Sequence[Any]) -> None:
+        callers = [Caller(request) for request in requests]
+        try:
+            self._draw(callers)
+        except Exception as error:  # the callers must hear of it, whatever it is
+            for caller in callers:
+                caller.end(pb_utils.TritonError(str(error), pb_utils.TritonError.INTERNAL))
+        finally:
+            for caller in callers:
+                caller.end()
+
+    def _draw(self, callers: Sequence[Caller]) -> None:
+        rows: list[tuple[Caller, Generation]] = []
+        for caller in callers:
+            try:
+                generation = caller.read()
+                generation.check_against(self.model.config)
+                rows.append((caller, generation))
+            except ValueError as error:  # a bad request must not take its neighbours down
+                caller.end(pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG))
+        if not rows:
+            return
+        generations = [generation for _, generation in rows]
+        for step in self.model.draw(generations, is_alive=lambda row: rows[row][0].is_alive()):
+            self.latency[step.band].observe(step.seconds)
+            for (caller, generation), row in zip(rows, step.rows, strict=True):
+                if row is not None and caller.open:
+                    caller.send(self._tensors(row, step.band, step.seconds, step.batch_size))
+                    if step.band + 1 == generation.bands:
+                        caller.end()
+
+    def _tensors(self, row: ServedRow, band: int, seconds: float, batch_size: int) -> list[Any]:
+        values = {
+            "band": np.array([[band]], np.int32),
+            "tokens": row.tokens[None],
+            "canvas": row.canvas[None],
+            "seconds": np.array([[seconds]], np.float64),
+            "batch_size": np.array([[batch_size]], np.int32),
+            "digest": np.array([[self.model.digest.encode()]], object),
+        }
+        return [pb_utils.Tensor(name, value) for name, value in values.items()]

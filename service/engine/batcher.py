@@ -1,0 +1,197 @@
+"""One thread that owns a model and lets concurrent callers share its batches.
+
+Draws that arrive within a short window become one batch; a batch runs to its end, and between its
+bands the thread looks at who has left and decodes canvases that wait, final images first. Only one
+forward pass runs at a time, so two never fight over the processor's cores.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+import time
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from service.engine.engine import Canvas, DrawnBand, Generation, Pixels
+from service.errors import EngineUnavailable
+
+logger = logging.getLogger(__name__)
+
+BatchStep = Sequence[DrawnBand | None]
+"""One entry per row: its next band, or None once it has all the bands it asked for."""
+
+
+class BatchModel(Protocol):
+    """What the thread owns."""
+
+    def draw(
+        self, generations: Sequence[Generation], is_alive: Callable[[int], bool]
+    ) -> Iterator[BatchStep]:
+        """One step per band. `is_alive(row)` says, between bands, whether a row is still wanted."""
+
+    def decode(self, canvases: Sequence[Canvas]) -> Sequence[Pixels]: ...
+
+
+@dataclass(kw_only=True, eq=False)
+class _Draw:
+    """A caller of `draw`; `arrivals` carries bands, then None or an error, to its event loop."""
+
+    generation: Generation
+    loop: asyncio.AbstractEventLoop
+    arrivals: asyncio.Queue[DrawnBand | Exception | None] = field(default_factory=asyncio.Queue)
+    wanted: bool = True
+
+    def send(self, item: DrawnBand | Exception | None) -> None:
+        if not _call_in(self.loop, self.arrivals.put_nowait, item):
+            self.wanted = False
+
+
+@dataclass(kw_only=True, eq=False)
+class _Decode:
+    """A caller of `decode`."""
+
+    canvas: Canvas
+    preview: bool
+    loop: asyncio.AbstractEventLoop
+    result: asyncio.Future[Pixels]
+
+    def send(self, item: Pixels | Exception) -> None:
+        _call_in(self.loop, self._settle, item)
+
+    def _settle(self, item: Pixels | Exception) -> None:
+        if self.result.done():  # its caller has left
+            return
+        if isinstance(item, Exception):
+            self.result.set_exception(item)
+        else:
+            self.result.set_result(item)
+
+
+class Batcher:
+    """Starts its thread at once; `close` ends it."""
+
+    def __init__(self, model: BatchModel, *, max_batch: int, window_seconds: float) -> None:
+        self._model = model
+        self._max_batch = max_batch
+        self._window_seconds = window_seconds
+        self._changed = threading.Condition()
+        self._draws: list[_Draw] = []
+        self._decodes: list[_Decode] = []
+        self._closed = False
+        self._thread = threading.Thread(target=self._run, name="nfig-batcher", daemon=True)
+        self._thread.start()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread.is_alive() and not self._closed
+
+    async def draw(self, generation: Generation) -> AsyncGenerator[DrawnBand]:
+        draw = _Draw(generation=generation, loop=asyncio.get_running_loop())
+        self._submit(draw, self._draws)
+        try:
+            while (item := await draw.arrivals.get()) is not None:
+                if isinstance(item, Exception):
+                    raise item
+                yield item
+        finally:
+            draw.wanted = False
+
+    async def decode(self, canvas: Canvas, *, preview: bool) -> Pixels:
+        loop = asyncio.get_running_loop()
+        decode = _Decode(canvas=canvas, preview=preview, loop=loop, result=loop.create_future())
+        self._submit(decode, self._decodes)
+        return await decode.result
+
+    def close(self) -> None:
+        """Ends the running batch at its next band; blocks until the thread is gone."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify()
+        self._thread.join()
+
+    def _submit(self, item: Any, queue: list[Any]) -> None:
+        with self._changed:
+            if self._closed:
+                raise _closed()
+            queue.append(item)
+            self._changed.notify()
+
+    def _run(self) -> None:
+        while not self._closed:
+            self._run_decodes()
+            if draws := self._gather():
+                self._run_draws(draws)
+        for draw in self._draws:
+            draw.send(_closed())
+        for decode in self._decodes:
+            decode.send(_closed())
+
+    def _gather(self) -> list[_Draw]:
+        """The next batch of draws; empty if something else is to be done first."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._draws or self._decodes)
+            if not self._draws:
+                return []
+            end = time.monotonic() + self._window_seconds
+            while len(self._draws) < self._max_batch and not self._closed:
+                if not self._changed.wait(end - time.monotonic()):
+                    break
+            wanted = [draw for draw in self._draws if draw.wanted]
+            batch, self._draws = wanted[: self._max_batch], wanted[self._max_batch :]
+            return batch
+
+    def _run_draws(self, draws: Sequence[_Draw]) -> None:
+        def is_alive(row: int) -> bool:
+            return draws[row].wanted and not self._closed
+
+        last: Exception | None = None
+        try:
+            for step in self._model.draw([draw.generation for draw in draws], is_alive):
+                for draw, drawn in zip(draws, step, strict=True):
+                    if drawn is not None and draw.wanted:
+                        draw.send(drawn)
+                self._run_decodes()
+            last = _closed() if self._closed else None
+        except Exception as error:
+            logger.exception("a batch failed")
+            last = _failed(error)
+        for draw in draws:
+            draw.send(last)
+
+    def _run_decodes(self) -> None:
+        while decodes := self._take_decodes():
+            try:
+                results = self._model.decode([decode.canvas for decode in decodes])
+            except Exception as error:
+                logger.exception("decoding failed")
+                results = [_failed(error)] * len(decodes)  # type: ignore[list-item]
+            for decode, result in zip(decodes, results, strict=True):
+                decode.send(result)
+
+    def _take_decodes(self) -> list[_Decode]:
+        with self._changed:
+            if self._closed:
+                return []
+            waiting = sorted(self._decodes, key=lambda decode: decode.preview)
+            batch, self._decodes = waiting[: self._max_batch], waiting[self._max_batch :]
+            return batch
+
+
+def _call_in(loop: asyncio.AbstractEventLoop, function: Callable[..., object], item: Any) -> bool:
+    """False if the loop is gone, and with it the caller."""
+    try:
+        loop.call_soon_threadsafe(function, item)
+    except RuntimeError:
+        return False
+    return True
+
+
+def _closed() -> EngineUnavailable:
+    return EngineUnavailable("the engine is closed", retry_after_s=1.0)
+
+
+def _failed(error: Exception) -> EngineUnavailable:
+    return EngineUnavailable(f"the engine failed: {error}", retry_after_s=1.0)

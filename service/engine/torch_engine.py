@@ -1,0 +1,140 @@
+"""Draws in this very process: the fallback where Triton cannot run, and the shortest path.
+
+The only module of the service that imports the model library.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from pathlib import Path
+
+import numpy as np
+
+from nfig.export.exporter import card_fields
+from nfig.export.served_model import ServedBand, ServedModel
+from nfig.generation import Generation as ModelGeneration
+from service.cards import build_card
+from service.domain import ModelCard
+from service.engine.batcher import Batcher, BatchStep
+from service.engine.engine import Canvas, DrawnBand, Generation, Pixels
+from service.engine.limits import check_canvas, check_generation
+from service.errors import EngineUnavailable
+from service.metrics import Metrics
+
+
+class TorchEngine:
+    """Keeps `Engine`'s protocol."""
+
+    card: ModelCard
+
+    def __init__(
+        self,
+        checkpoint: Path,
+        *,
+        device: str = "cpu",
+        window_seconds: float = 0.005,
+        metrics: Metrics | None = None,
+    ) -> None:
+        """`checkpoint` is a folder. Draws that arrive within `window_seconds` share a batch.
+
+        The latency of every executed band goes to `metrics`.
+        """
+        self._checkpoint = checkpoint
+        self._device = device
+        self._window_seconds = window_seconds
+        self._metrics = metrics
+        self._batcher: Batcher | None = None
+
+    async def start(self) -> None:
+        """Loads the model and warms it up. Raises ValueError if the checkpoint is bad."""
+        served = await asyncio.to_thread(self._load)
+        self.card = build_card(card_fields(served.config, digest=served.digest))
+        self._batcher = Batcher(
+            _Model(served, self._metrics),
+            max_batch=max(self.card.batch_sizes),
+            window_seconds=self._window_seconds,
+        )
+
+    async def ready(self) -> bool:
+        return self._batcher is not None and self._batcher.alive
+
+    async def draw(self, generation: Generation) -> AsyncGenerator[DrawnBand]:
+        batcher = self._started()
+        check_generation(generation, self.card)
+        async with aclosing(batcher.draw(generation)) as bands:
+            async for drawn in bands:
+                yield drawn
+
+    async def decode(self, canvas: Canvas, *, preview: bool) -> Pixels:
+        batcher = self._started()
+        check_canvas(canvas, self.card)
+        return await batcher.decode(canvas, preview=preview)
+
+    async def close(self) -> None:
+        batcher, self._batcher = self._batcher, None
+        if batcher is not None:
+            await asyncio.to_thread(batcher.close)
+
+    def _load(self) -> ServedModel:
+        served = ServedModel.load(self._checkpoint, device=self._device)
+        served.warm_up()
+        return served
+
+    def _started(self) -> Batcher:
+        if self._batcher is None:
+            raise EngineUnavailable("the engine is closed", retry_after_s=1.0)
+        return self._batcher
+
+
+class _Model:
+    """The model as the batcher wants it: the service's words in and out."""
+
+    def __init__(self, served: ServedModel, metrics: Metrics | None) -> None:
+        self._served = served
+        self._metrics = metrics
+
+    def draw(
+        self, generations: Sequence[Generation], is_alive: Callable[[int], bool]
+    ) -> Iterator[BatchStep]:
+        rows = [_model_generation(generation) for generation in generations]
+        for step in self._served.draw(rows, is_alive=is_alive):
+            self._observe(step)
+            yield [
+                None
+                if row is None
+                else DrawnBand(
+                    band=step.band,
+                    tokens=row.tokens,
+                    canvas=row.canvas,
+                    seconds=step.seconds,
+                    batch_size=step.batch_size,
+                )
+                for row in step.rows
+            ]
+
+    def decode(self, canvases: Sequence[Canvas]) -> Sequence[Pixels]:
+        return list(self._served.decode(np.stack(canvases)))
+
+    def _observe(self, step: ServedBand) -> None:
+        if self._metrics is None:
+            return
+        name = self._served.config.name
+        self._metrics.band_latency.labels(name, str(step.band)).observe(step.seconds)
+        if step.band == 0:
+            self._metrics.batch_size.labels(name).observe(step.batch_size)
+
+
+def _model_generation(generation: Generation) -> ModelGeneration:
+    sampling = generation.sampling
+    return ModelGeneration(
+        class_label=generation.class_label,
+        seed=generation.seed,
+        image_index=generation.image_index,
+        guidance_scale=sampling.guidance_scale,
+        top_k=sampling.top_k,
+        top_p=sampling.top_p,
+        temperature=sampling.temperature,
+        bands=generation.bands,
+    )

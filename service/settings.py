@@ -1,0 +1,84 @@
+"""Every setting of every process, read once at its start from `NFIG_*` environment variables."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeVar
+
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class QueueSettings(BaseSettings):
+    """Shared by gateway and worker."""
+
+    model_config = SettingsConfigDict(env_prefix="NFIG_", extra="ignore")
+
+    redis_url: str = "redis://127.0.0.1:6379/0"
+    """`redis://`, `rediss://` or `unix://` URL."""
+    queue_name: str = "nfig"
+    """Prefix of every key, so that several services can share one Redis."""
+    max_queue_depth: int = Field(default=1000, ge=1)
+    """Jobs waiting or running before requests are refused."""
+    lease_seconds: float = Field(default=15.0, gt=0)
+    """A worker that is silent for this long loses its jobs."""
+    max_attempts: int = Field(default=3, ge=1)
+    """Leases a job may have before it fails."""
+    retention_seconds: float = Field(default=3600.0, gt=0)
+    """How long results and event logs are kept."""
+
+
+class WorkerSettings(QueueSettings):
+    """The worker process."""
+
+    engine: Literal["triton", "torch", "fake"] = "triton"
+    """Who draws."""
+    triton_url: str = "127.0.0.1:8001"
+    """host:port of Triton's gRPC endpoint."""
+    card: str = "model_repository/model.json"
+    """Path of the model card that export wrote."""
+    checkpoint: str = "checkpoints/avatars-64"
+    """Checkpoint folder, for the torch engine."""
+    max_generations: int = Field(default=16, ge=1)
+    """Images drawn at once."""
+    grace_seconds: float = Field(default=20.0, ge=0)
+    """How long running jobs may go on after SIGTERM before they are handed back."""
+    worker_host: str = "127.0.0.1"
+    """Where the worker's metrics are served."""
+    worker_port: int = Field(default=9100, ge=0, le=65535)
+    """Port of the worker's metrics; 0 turns them off."""
+
+
+class GatewaySettings(QueueSettings):
+    """The gateway process."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    max_body_bytes: int = Field(default=16_384, ge=1)
+    """Larger request bodies are refused before they are parsed."""
+    max_images: int = Field(default=10, ge=1)
+    """Images per request."""
+    request_timeout_seconds: float = Field(default=300.0, gt=0)
+    """A waiting request is answered by then, with an error if need be."""
+    queue_timeout_seconds: float = Field(default=1.0, gt=0)
+    """A queue that is silent for this long counts as down."""
+    models_ttl_seconds: float = Field(default=1.0, ge=0)
+    """How old the gateway's view of models and workers may be."""
+    keepalive_seconds: float = Field(default=15.0, gt=0)
+    """A stream that has been silent for this long gets a comment, so that proxies keep it open."""
+    shutdown_grace_seconds: int = Field(default=20, ge=0)
+    """How long open requests may go on after SIGTERM."""
+
+
+SettingsKind = TypeVar("SettingsKind", bound=QueueSettings)
+
+
+def read_settings(kind: type[SettingsKind]) -> SettingsKind:
+    """The process's settings. Ends it with a message that names each wrong variable."""
+    try:
+        return kind()
+    except ValidationError as error:
+        wrong = (
+            f"NFIG_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"
+            for problem in error.errors(include_input=False, include_url=False)
+        )
+        raise SystemExit("\n".join(wrong)) from None

@@ -1,0 +1,228 @@
+"""The two `model.py` files, run without Triton: what must hold when something goes wrong inside.
+
+Triton's module exists only in its own process, so a twin of the few names that are used stands in.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from nfig.export.contract import TRANSFORMER
+
+REPOSITORY = Path(__file__).parents[2] / "model_repository"
+FINAL = 1
+
+
+@dataclass
+class TwinSender:
+    sent: list[tuple[Any, int]] = field(default_factory=list)
+
+    def send(self, response: Any = None, flags: int = 0) -> None:
+        assert not any(past == FINAL for _, past in self.sent), "sent after the final flag"
+        assert response is not None or flags == FINAL
+        self.sent.append((response, flags))
+
+
+class TwinRequest:
+    def __init__(self, tensors: dict[str, np.ndarray[Any, Any]]) -> None:
+        self.tensors = tensors
+        self.sender = TwinSender()
+        self.cancelled_after = 10**6
+
+    def get_response_sender(self) -> TwinSender:
+        return self.sender
+
+    def is_cancelled(self) -> bool:
+        return len(self.sender.sent) >= self.cancelled_after
+
+    @property
+    def bands(self) -> list[int]:
+        return [r.tensors["band"].item() for r, _ in self.sender.sent if r and not r.error]
+
+    @property
+    def error(self) -> str | None:
+        return next((str(r.error) for r, _ in self.sender.sent if r and r.error), None)
+
+    @property
+    def num_finals(self) -> int:
+        return sum(flags == FINAL for _, flags in self.sender.sent)
+
+
+class TwinMetricFamily:
+    HISTOGRAM = 2
+
+    def __init__(self, **_: Any) -> None:
+        self.observed: list[tuple[str, float]] = []
+
+    def Metric(self, *, labels: dict[str, str], buckets: list[float]) -> Any:
+        assert buckets == sorted(buckets)
+        note = self.observed.append
+        return SimpleNamespace(observe=lambda value: note((labels["band"], value)))
+
+
+class TwinError(Exception):
+    INVALID_ARG, INTERNAL = "INVALID_ARG", "INTERNAL"
+
+    def __init__(self, message: str, code: str) -> None:
+        super().__init__(f"{code}: {message}")
+
+
+def twin_backend() -> ModuleType:
+    module = ModuleType("triton_python_backend_utils")
+
+    def tensor(name: str, values: Any) -> Any:
+        return SimpleNamespace(name=name, as_numpy=lambda: values)
+
+    def response(output_tensors: Any = (), error: Any = None) -> Any:
+        tensors = {each.name: each.as_numpy() for each in output_tensors}
+        return SimpleNamespace(tensors=tensors, error=error)
+
+    module.__dict__.update(
+        TRITONSERVER_RESPONSE_COMPLETE_FINAL=FINAL,
+        MetricFamily=TwinMetricFamily,
+        TritonError=TwinError,
+        Tensor=tensor,
+        InferenceResponse=response,
+        get_input_tensor_by_name=lambda request, name: tensor(name, request.tensors[name]),
+    )
+    return module
+
+
+@pytest.fixture(scope="module")
+def load(tiny_repository: Path) -> Iterator[Callable[[str], Any]]:
+    def load_model(name: str) -> Any:
+        path = REPOSITORY / name / "1" / "model.py"
+        spec = importlib.util.spec_from_file_location(f"{name}_model", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        model = module.TritonPythonModel()
+        folder = str(tiny_repository / name)
+        model.initialize(
+            {"model_repository": folder, "model_version": "1", "model_instance_kind": "CPU"}
+        )
+        return model
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(sys.modules, "triton_python_backend_utils", twin_backend())
+        yield load_model
+
+
+@pytest.fixture(scope="module")
+def loaded_transformer(load: Callable[[str], Any]) -> Any:
+    return load("nfig_transformer")
+
+
+@pytest.fixture
+def transformer(loaded_transformer: Any) -> Any:
+    loaded_transformer.latency_family.observed.clear()
+    return loaded_transformer
+
+
+def a_request(**changes: Any) -> TwinRequest:
+    fields = {
+        "class_label": 1,
+        "seed": 7,
+        "image_index": 0,
+        "guidance_scale": 1.5,
+        "top_k": 0,
+        "top_p": 1.0,
+        "temperature": 1.0,
+        "bands": 3,
+        **changes,
+    }
+    dtypes = {"TYPE_INT64": np.int64, "TYPE_FP64": np.float64}
+    return TwinRequest(
+        {s.name: np.array([[fields[s.name]]], dtypes[s.dtype]) for s in TRANSFORMER.inputs}
+    )
+
+
+def test_each_request_gets_its_bands_and_one_final_flag(transformer: Any) -> None:
+    short, long = a_request(bands=1), a_request(bands=4)
+    transformer.execute([short, long])
+    assert (short.bands, long.bands) == ([0], [0, 1, 2, 3])
+    assert short.num_finals == long.num_finals == 1
+    bands = [band for band, _ in transformer.latency_family.observed]
+    assert bands == ["0", "1", "2", "3"]
+
+
+def test_the_responses_carry_the_tensors_of_the_contract(transformer: Any) -> None:
+    request = a_request()
+    transformer.execute([request])
+    dtypes = {"TYPE_FP32": "f4", "TYPE_INT32": "i4", "TYPE_FP64": "f8", "TYPE_STRING": "O"}
+    for response, _ in request.sender.sent[:-1]:
+        assert list(response.tensors) == [spec.name for spec in TRANSFORMER.outputs]
+        for spec in TRANSFORMER.outputs:
+            values = response.tensors[spec.name]
+            assert values.dtype == np.dtype(dtypes[spec.dtype]), spec.name
+            assert values.shape[0] == 1
+            assert len(values.shape) == 1 + len(spec.dims)
+
+
+def test_a_bad_request_is_told_and_its_neighbours_are_drawn(transformer: Any) -> None:
+    bad, good = a_request(class_label=99), a_request()
+    long_seed = a_request()
+    long_seed.tensors["seed"] = np.zeros((1, 2), np.int64)
+    transformer.execute([bad, good, long_seed])
+    assert "INVALID_ARG: class_label" in (bad.error or "")
+    assert "INVALID_ARG: seed must have shape" in (long_seed.error or "")
+    assert good.bands == [0, 1, 2]
+    assert [r.num_finals for r in (bad, good, long_seed)] == [1, 1, 1]
+
+
+def test_a_cancelled_request_is_drawn_no_further(transformer: Any) -> None:
+    leaves, stays = a_request(bands=5), a_request(bands=4)
+    leaves.cancelled_after = 2
+    transformer.execute([leaves, stays])
+    assert (leaves.bands, stays.bands) == ([0, 1], [0, 1, 2, 3])
+    assert leaves.num_finals == stays.num_finals == 1
+
+
+def test_a_batch_that_everybody_cancelled_ends(transformer: Any) -> None:
+    requests = [a_request(bands=5), a_request(bands=5)]
+    for request in requests:
+        request.cancelled_after = 1
+    transformer.execute(requests)
+    assert len(transformer.latency_family.observed) == 1
+    assert [request.num_finals for request in requests] == [1, 1]
+
+
+def test_a_failure_in_the_middle_reaches_everybody(
+    transformer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("out of memory")
+
+    short, long = a_request(bands=1), a_request(bands=4)
+    monkeypatch.setattr(transformer.latency[1], "observe", fail)
+    transformer.execute([short, long])
+    assert (short.bands, short.error) == ([0], None)
+    assert long.bands == [0]
+    assert long.error == "INTERNAL: out of memory"
+    assert short.num_finals == long.num_finals == 1
+
+
+def test_the_decoder_answers_each_request_in_its_place(load: Callable[[str], Any]) -> None:
+    decoder = load("nfig_decoder")
+    shape = decoder.model.canvas_shape
+    good = np.random.default_rng(0).normal(size=(3, *shape)).astype(np.float32)
+    canvases = [good[:1], np.zeros((1, 2, 2, 2), np.float32), good[1:], good[:1] * np.nan]
+    first, misshapen, two, infinite = decoder.execute(
+        [TwinRequest({"canvas": c}) for c in canvases]
+    )
+    assert "INVALID_ARG: canvas" in str(misshapen.error)
+    assert "INVALID_ARG: canvas" in str(infinite.error)
+    assert first.tensors["pixels"].shape[0] == 1
+    np.testing.assert_array_equal(first.tensors["pixels"], decoder.model.decode(good[:1]))
+    assert two.tensors["pixels"].shape[0] == 2
+    assert two.tensors["digest"].shape == (2, 1)
