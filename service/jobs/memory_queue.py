@@ -1,0 +1,229 @@
+"""The queue's twin in memory: the same laws in one process, for tests and for trying things out."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from service.domain import (
+    TERMINAL_STATES,
+    BandCompleted,
+    Event,
+    GenerationRequest,
+    ImageCompleted,
+    Job,
+    JobCancelled,
+    JobQueued,
+    JobStarted,
+    JobState,
+    LoggedEvent,
+    ModelCard,
+    TerminalEvent,
+    is_terminal,
+)
+from service.errors import JobLost, NotFound, QueueFull
+from service.jobs.progress import FAILED_BY_ATTEMPTS, progress_of, state_after
+from service.jobs.queue import Lease, QueueLimits, WorkerStatus
+
+
+@dataclass(kw_only=True)
+class _Record:
+    """One job with everything that Redis would keep of it."""
+
+    job: Job
+    epoch: int = 0
+    lease_until: float = 0.0
+    cancel_wanted: bool = False
+    progress: dict[int, int] = field(default_factory=dict)
+    log: list[LoggedEvent] = field(default_factory=list)
+    pictures: dict[str, bytes] = field(default_factory=dict)
+    expires_at: float | None = None
+
+
+class MemoryQueue:
+    """`JobQueue` for one event loop."""
+
+    def __init__(
+        self, limits: QueueLimits | None = None, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._limits = limits or QueueLimits()
+        self._clock = clock
+        self._records: dict[str, _Record] = {}
+        self._waiting: dict[str, deque[str]] = {}
+        self._models: dict[str, ModelCard] = {}
+        self._workers: dict[str, tuple[WorkerStatus, float]] = {}
+        self._changed = asyncio.Condition()
+        self._last_event_id = 0
+
+    async def ping(self) -> None:
+        return None
+
+    async def submit(self, request: GenerationRequest) -> Job:
+        if await self.depth() >= self._limits.max_depth:
+            raise QueueFull(f"the queue holds its {self._limits.max_depth} jobs", retry_after_s=1.0)
+        job = Job(
+            id=uuid.uuid4().hex,
+            request=request,
+            state=JobState.QUEUED,
+            created_at=self._clock(),
+        )
+        self._records[job.id] = _Record(job=job)
+        self._waiting.setdefault(request.model, deque()).append(job.id)
+        await self._append(self._records[job.id], JobQueued())
+        return job
+
+    async def job(self, job_id: str) -> Job:
+        return self._record(job_id).job
+
+    async def events(self, job_id: str, *, after: str = "0") -> AsyncGenerator[LoggedEvent]:
+        record = self._record(job_id)
+        seen = int(after.split("-")[0])
+        while True:
+            for logged in [entry for entry in record.log if _number(entry) > seen]:
+                seen = _number(logged)
+                yield logged
+                if is_terminal(logged.event):
+                    return
+            async with self._changed:
+                while _number(record.log[-1]) <= seen:
+                    await self._changed.wait()
+
+    async def picture(self, job_id: str, digest: str) -> bytes:
+        try:
+            return self._record(job_id).pictures[digest]
+        except KeyError:
+            raise NotFound(f"job {job_id} has no picture {digest}", field="digest") from None
+
+    async def cancel(self, job_id: str) -> None:
+        record = self._record(job_id)
+        if record.job.state is JobState.QUEUED:
+            self._waiting[record.job.request.model].remove(job_id)
+            await self._end(record, JobCancelled())
+        elif record.job.state is JobState.RUNNING:
+            record.cancel_wanted = True
+
+    async def depth(self) -> int:
+        self._expire()
+        return sum(r.job.state not in TERMINAL_STATES for r in self._records.values())
+
+    async def models(self) -> Sequence[ModelCard]:
+        return [card for _, card in sorted(self._models.items())]
+
+    async def workers(self) -> Sequence[WorkerStatus]:
+        now = self._clock()
+        return [status for _, (status, until) in sorted(self._workers.items()) if until > now]
+
+    async def register_model(self, card: ModelCard) -> None:
+        self._models[card.id] = card
+
+    async def heartbeat(self, status: WorkerStatus, *, ttl_seconds: float) -> None:
+        self._workers[status.worker_id] = (status, self._clock() + ttl_seconds)
+
+    async def lease(
+        self, worker_id: str, *, model: str, count: int, wait_seconds: float
+    ) -> Sequence[Lease]:
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            leases = await self._lease_now(worker_id, model=model, count=count)
+            if leases or time.monotonic() >= deadline:
+                return leases
+            await asyncio.sleep(0.005)
+
+    async def renew(self, lease: Lease) -> bool:
+        record = self._held(lease)
+        record.lease_until = self._clock() + self._limits.lease_seconds
+        return record.cancel_wanted
+
+    async def publish(
+        self,
+        lease: Lease,
+        event: BandCompleted | ImageCompleted,
+        *,
+        pictures: Mapping[str, bytes],
+    ) -> bool:
+        record = self._held(lease)
+        if progress_of(event) > record.progress.get(event.image_index, 0):
+            record.progress[event.image_index] = progress_of(event)
+            record.pictures.update(pictures)
+            await self._append(record, event)
+        return record.cancel_wanted
+
+    async def finish(self, lease: Lease, event: TerminalEvent) -> None:
+        await self._end(self._held(lease), event)
+
+    async def hand_back(self, lease: Lease) -> None:
+        record = self._held(lease)
+        record.epoch += 1
+        attempts = record.job.attempts - 1
+        record.job = replace(record.job, state=JobState.QUEUED, attempts=attempts)
+        self._waiting[record.job.request.model].appendleft(record.job.id)
+
+    async def close(self) -> None:
+        return None
+
+    async def _lease_now(self, worker_id: str, *, model: str, count: int) -> list[Lease]:
+        waiting = self._waiting.setdefault(model, deque())
+        now = self._clock()
+        for job_id, record in self._records.items():
+            lapsed = record.job.state is JobState.RUNNING and record.lease_until <= now
+            if lapsed and record.job.request.model == model and job_id not in waiting:
+                waiting.appendleft(job_id)
+        leases: list[Lease] = []
+        while waiting and len(leases) < count:
+            lease = await self._start(self._records[waiting.popleft()], worker_id)
+            leases += [lease] if lease else []
+        return leases
+
+    async def _start(self, record: _Record, worker_id: str) -> Lease | None:
+        if record.cancel_wanted:
+            await self._end(record, JobCancelled())
+            return None
+        if record.job.attempts >= self._limits.max_attempts:
+            await self._end(record, FAILED_BY_ATTEMPTS)
+            return None
+        attempts = record.job.attempts + 1
+        record.job = replace(record.job, state=JobState.RUNNING, attempts=attempts)
+        record.epoch += 1
+        record.lease_until = self._clock() + self._limits.lease_seconds
+        await self._append(record, JobStarted(attempt=attempts))
+        return Lease(job=record.job, worker_id=worker_id, epoch=record.epoch)
+
+    async def _end(self, record: _Record, event: TerminalEvent) -> None:
+        record.job = replace(record.job, state=state_after(event))
+        record.expires_at = self._clock() + self._limits.retention_seconds
+        await self._append(record, event)
+
+    async def _append(self, record: _Record, event: Event) -> None:
+        self._last_event_id += 1
+        logged = LoggedEvent(id=f"{self._last_event_id}-0", at=self._clock(), event=event)
+        record.log.append(logged)
+        async with self._changed:
+            self._changed.notify_all()
+
+    def _record(self, job_id: str) -> _Record:
+        self._expire()
+        try:
+            return self._records[job_id]
+        except KeyError:
+            raise NotFound(f"there is no job {job_id}", field="job_id") from None
+
+    def _held(self, lease: Lease) -> _Record:
+        record = self._records.get(lease.job.id)
+        running = record is not None and record.job.state is JobState.RUNNING
+        if record is None or not running or record.epoch != lease.epoch:
+            raise JobLost(f"job {lease.job.id} is no longer held by {lease.worker_id}")
+        return record
+
+    def _expire(self) -> None:
+        now = self._clock()
+        for job_id, record in list(self._records.items()):
+            if record.expires_at is not None and record.expires_at <= now:
+                del self._records[job_id]
+
+
+def _number(logged: LoggedEvent) -> int:
+    return int(logged.id.split("-")[0])

@@ -1,0 +1,37 @@
+"""What both queues agree on: how far an image has come, and what a job's end means."""
+
+from __future__ import annotations
+
+from service.domain import (
+    BandCompleted,
+    ImageCompleted,
+    JobCancelled,
+    JobCompleted,
+    JobFailed,
+    JobState,
+    TerminalEvent,
+)
+
+IMAGE_DONE = 1_000_000
+"""More than any band."""
+
+_STATES: dict[type[TerminalEvent], JobState] = {
+    JobCompleted: JobState.COMPLETED,
+    JobFailed: JobState.FAILED,
+    JobCancelled: JobState.CANCELLED,
+}
+
+
+def progress_of(event: BandCompleted | ImageCompleted) -> int:
+    """Rises strictly along the log of one image; 0 is before the first event."""
+    return event.band + 1 if isinstance(event, BandCompleted) else IMAGE_DONE
+
+
+def state_after(event: TerminalEvent) -> JobState:
+    return _STATES[type(event)]
+
+
+FAILED_BY_ATTEMPTS = JobFailed(
+    code="internal", message="the job was given up: its workers died again and again"
+)
+"""The end of a job that has had all its leases."""

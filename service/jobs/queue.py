@@ -1,0 +1,124 @@
+"""How work travels: the protocol that gateway and workers share.
+
+Two implementations keep it: Redis (`redis_queue.py`) and a twin in memory (`memory_queue.py`).
+One contract suite runs against both. Every write of a worker names its lease and raises
+`errors.JobLost` once the job belongs to somebody else or has ended.
+All methods raise `errors.QueueUnavailable` when the store does not answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from service.domain import (
+    BandCompleted,
+    GenerationRequest,
+    ImageCompleted,
+    Job,
+    LoggedEvent,
+    ModelCard,
+    TerminalEvent,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class QueueLimits:
+    """What the queue holds at most, and for how long."""
+
+    max_depth: int = 1000
+    """Jobs waiting or running; one more is refused with QueueFull."""
+    lease_seconds: float = 15.0
+    """A lease that is not renewed for this long may be taken over."""
+    max_attempts: int = 3
+    """Leases a job may have before it fails."""
+    retention_seconds: float = 3600.0
+    """How long a finished job, its log and its pictures are kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lease:
+    """A worker's time-limited hold on a job."""
+
+    job: Job
+    worker_id: str
+    epoch: int
+    """Fencing token: raised by every lease of the job, checked by every write."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerStatus:
+    """A worker's heartbeat."""
+
+    worker_id: str
+    model: str
+    engine: str
+    engine_ready: bool
+
+
+class JobQueue(Protocol):
+    """Durable jobs with an event log each. The gateway's verbs come first, then the worker's."""
+
+    async def ping(self) -> None: ...
+
+    async def submit(self, request: GenerationRequest) -> Job:
+        """One atomic step: depth check, job, queue entry, `job.queued` event."""
+
+    async def job(self, job_id: str) -> Job:
+        """Raises NotFound."""
+
+    def events(self, job_id: str, *, after: str = "0") -> AsyncGenerator[LoggedEvent]:
+        """Every event after the given id, in order, once, up to and including the terminal one.
+
+        Waits for events that have not happened yet. Raises NotFound.
+        """
+
+    async def picture(self, job_id: str, digest: str) -> bytes:
+        """Encoded bytes of one picture of the job. Raises NotFound."""
+
+    async def cancel(self, job_id: str) -> None:
+        """A waiting job ends at once, a running one at its next band; an ended one stays as it is.
+        Raises NotFound."""
+
+    async def depth(self) -> int:
+        """Jobs waiting or running."""
+
+    async def models(self) -> Sequence[ModelCard]: ...
+
+    async def workers(self) -> Sequence[WorkerStatus]:
+        """Those whose heartbeat has not expired."""
+
+    async def register_model(self, card: ModelCard) -> None: ...
+
+    async def heartbeat(self, status: WorkerStatus, *, ttl_seconds: float) -> None: ...
+
+    async def lease(
+        self, worker_id: str, *, model: str, count: int, wait_seconds: float
+    ) -> Sequence[Lease]:
+        """Up to `count` jobs of the model, waiting ones first come first served, and those whose
+        holder let its lease lapse. Jobs beyond `max_attempts` are failed on the way."""
+
+    async def renew(self, lease: Lease) -> bool:
+        """Prolongs the lease. True if the job's owner wants it cancelled. Raises JobLost."""
+
+    async def publish(
+        self,
+        lease: Lease,
+        event: BandCompleted | ImageCompleted,
+        *,
+        pictures: Mapping[str, bytes],
+    ) -> bool:
+        """Appends an event and stores its pictures by digest, in one atomic step.
+
+        A band or image at or before the last one logged for that image is dropped silently (it is
+        a takeover's repetition). True if the job's owner wants it cancelled. Raises JobLost.
+        """
+
+    async def finish(self, lease: Lease, event: TerminalEvent) -> None:
+        """Terminal event, state and acknowledgement in one atomic step. Raises JobLost."""
+
+    async def hand_back(self, lease: Lease) -> None:
+        """Puts the job back at the head of the queue without counting the attempt."""
+
+    async def close(self) -> None: ...

@@ -1,0 +1,44 @@
+"""Connecting to Redis, and what its failures mean to us."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import (
+    BusyLoadingError,
+    ConnectionError,
+    OutOfMemoryError,
+    ReadOnlyError,
+    TimeoutError,
+)
+
+from service.errors import QueueUnavailable
+
+CONNECT_SECONDS = 0.5
+ANSWER_SECONDS = 1.0
+_DOWN = (ConnectionError, TimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError, OSError)
+
+
+def connect(url: str) -> Redis:
+    """A client that fails fast: who calls decides whether to try again."""
+    redis: Redis = Redis.from_url(
+        url,
+        socket_connect_timeout=CONNECT_SECONDS,
+        socket_timeout=ANSWER_SECONDS,
+        retry=Retry(NoBackoff(), 0),
+        protocol=2,
+    )
+    return redis
+
+
+@contextmanager
+def unavailable() -> Iterator[None]:
+    """Redis not answering becomes QueueUnavailable."""
+    try:
+        yield
+    except _DOWN as error:
+        raise QueueUnavailable("the job queue does not answer", retry_after_s=1.0) from error

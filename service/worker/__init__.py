@@ -1,0 +1,1 @@
+"""Who works: lease a job, draw its bands, publish them, finish."""

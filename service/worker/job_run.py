@@ -1,0 +1,124 @@
+"""One leased job, from its lease to its terminal event."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+
+from service.domain import JobCancelled, JobCompleted, JobFailed, TerminalEvent
+from service.engine.engine import Engine
+from service.errors import EngineUnavailable, JobLost, QueueUnavailable, catalogued
+from service.jobs.progress import state_after
+from service.jobs.queue import JobQueue, Lease
+from service.metrics import Metrics
+from service.worker.image_drawing import CancelWanted, ImageDrawing
+from service.worker.persistence import persistently
+
+logger = logging.getLogger(__name__)
+
+RENEWALS_PER_LEASE = 3
+
+
+class JobRun:
+    """Draws all images of the job side by side, so that they share the engine's batches."""
+
+    def __init__(
+        self,
+        lease: Lease,
+        *,
+        queue: JobQueue,
+        engine: Engine,
+        slots: asyncio.Semaphore,
+        metrics: Metrics,
+        lease_seconds: float,
+    ) -> None:
+        self._lease = lease
+        self._queue = queue
+        self._engine = engine
+        self._slots = slots
+        self._metrics = metrics
+        self._renew_seconds = lease_seconds / RENEWALS_PER_LEASE
+
+    @property
+    def num_images(self) -> int:
+        return self._lease.job.request.num_images
+
+    async def run(self) -> None:
+        """To the end. Cancelling this hands the job back for another worker."""
+        self._observe_lease()
+        try:
+            event = await self._draw()
+            await persistently(lambda: self._queue.finish(self._lease, event))
+            self._observe_end(event)
+        except JobLost as error:
+            logger.warning("%s", error.message)
+        except asyncio.CancelledError:
+            await self._hand_back()
+            raise
+
+    async def _draw(self) -> TerminalEvent:
+        try:
+            async with asyncio.TaskGroup() as group:
+                keeper = group.create_task(self._keep_lease())
+                await self._draw_images()
+                keeper.cancel()
+        except BaseExceptionGroup as failures:
+            return self._verdict(failures)
+        return JobCompleted()
+
+    async def _draw_images(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            for index in range(self.num_images):
+                drawing = ImageDrawing(
+                    self._lease,
+                    index,
+                    queue=self._queue,
+                    engine=self._engine,
+                    slots=self._slots,
+                    metrics=self._metrics,
+                )
+                group.create_task(drawing.draw())
+
+    async def _keep_lease(self) -> None:
+        while True:
+            await asyncio.sleep(self._renew_seconds)
+            try:
+                if await self._queue.renew(self._lease):
+                    raise CancelWanted
+            except QueueUnavailable as error:
+                logger.warning("job %s: %s", self._lease.job.id, error.message)
+
+    def _verdict(self, failures: BaseExceptionGroup) -> TerminalEvent:
+        """What the job's images failing together means for the job. Raises JobLost."""
+        if failures.subgroup(JobLost):
+            raise JobLost(f"job {self._lease.job.id} went to another worker")
+        if failures.subgroup(CancelWanted):
+            return JobCancelled()
+        engine_failures = failures.subgroup(EngineUnavailable)
+        if engine_failures:
+            code = catalogued(EngineUnavailable("")).code
+            return JobFailed(code=code, message="the engine failed repeatedly")
+        logger.error("job %s failed", self._lease.job.id, exc_info=failures)
+        return JobFailed(code="internal", message="the job failed by a defect of the service")
+
+    async def _hand_back(self) -> None:
+        try:
+            await self._queue.hand_back(self._lease)
+        except (JobLost, QueueUnavailable) as error:
+            # Its lease will lapse, and then another worker takes the job over.
+            logger.warning("job %s not handed back: %s", self._lease.job.id, error.message)
+
+    def _observe_lease(self) -> None:
+        job, model = self._lease.job, self._lease.job.request.model
+        if job.attempts > 1:
+            self._metrics.job_redeliveries.labels(model=model).inc()
+        else:
+            waited = max(0.0, time.time() - job.created_at)
+            self._metrics.job_queue.labels(model=model).observe(waited)
+
+    def _observe_end(self, event: TerminalEvent) -> None:
+        job = self._lease.job
+        took = max(0.0, time.time() - job.created_at)
+        outcome = state_after(event).value
+        self._metrics.job.labels(model=job.request.model, outcome=outcome).observe(took)
