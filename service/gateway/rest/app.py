@@ -1,0 +1,62 @@
+"""Builds the REST app. Everything it needs is handed in; importing this module does nothing."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from fastapi import FastAPI
+
+from service.gateway.cards import FleetCache
+from service.gateway.rest import errors, health, images, jobs, models
+from service.gateway.rest.body_limit import BodyLimitMiddleware
+from service.gateway.rest.errors import ErrorMiddleware
+from service.gateway.rest.request_id import RequestIdMiddleware
+from service.gateway.rest.services import Services
+from service.gateway.use_cases import ImageGeneration
+from service.jobs.queue import JobQueue
+from service.metrics import Metrics
+from service.settings import GatewaySettings
+
+DESCRIPTION = """Images from low to high frequency, band by band. `POST /v1/images/generations` is
+OpenAI's Images API: its official clients work unchanged."""
+
+
+def create_app(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) -> FastAPI:
+    """The app; whoever made the queue closes it."""
+    services = _services(queue, settings, metrics)
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
+        yield
+        await services.generation.close()
+
+    app = FastAPI(
+        title="NFIG Serve",
+        version="1",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.services = services
+    # The last one added runs first.
+    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)
+    app.add_middleware(ErrorMiddleware)
+    app.add_middleware(RequestIdMiddleware)
+    errors.install(app)
+    for module in (images, models, jobs, health):
+        app.include_router(module.router())
+    return app
+
+
+def _services(queue: JobQueue, settings: GatewaySettings, metrics: Metrics) -> Services:
+    fleet = FleetCache(
+        queue,
+        ttl_seconds=settings.models_ttl_seconds,
+        timeout_seconds=settings.queue_timeout_seconds,
+    )
+    generation = ImageGeneration(queue=queue, fleet=fleet, settings=settings, metrics=metrics)
+    return Services(
+        queue=queue, settings=settings, metrics=metrics, fleet=fleet, generation=generation
+    )

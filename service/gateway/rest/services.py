@@ -1,0 +1,30 @@
+"""What the routes of one app share, and how a route gets hold of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated, cast
+
+from fastapi import Depends, Request
+
+from service.gateway.cards import FleetCache
+from service.gateway.use_cases import ImageGeneration
+from service.jobs.queue import JobQueue
+from service.metrics import Metrics
+from service.settings import GatewaySettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    queue: JobQueue
+    settings: GatewaySettings
+    metrics: Metrics
+    fleet: FleetCache
+    generation: ImageGeneration
+
+
+def _services(request: Request) -> Services:
+    return cast(Services, request.app.state.services)
+
+
+SharedServices = Annotated[Services, Depends(_services)]

@@ -1,0 +1,236 @@
+"""Drawing images for a caller who waits: admit, submit, follow the log, give up in order.
+
+What every front door shares. The doors translate their wire shape into a `Draft` and what comes
+out of here into their answer; jobs, limits and metrics are handled here and nowhere else.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+
+from service.domain import (
+    BandCompleted,
+    Event,
+    ImageCompleted,
+    Job,
+    JobCancelled,
+    JobFailed,
+    LoggedEvent,
+    ModelCard,
+    Picture,
+    is_terminal,
+)
+from service.errors import (
+    DeadlineExceeded,
+    Internal,
+    JobCancelledError,
+    NotFound,
+    QueueUnavailable,
+    ServiceError,
+    catalogued,
+    from_code,
+)
+from service.gateway.cards import FleetCache, answered_within
+from service.gateway.drafts import Draft, complete
+from service.jobs.queue import JobQueue
+from service.metrics import Metrics
+from service.settings import GatewaySettings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceptedJob:
+    """A job of ours together with the card of the model that draws it."""
+
+    job: Job
+    card: ModelCard
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preview:
+    """The picture of one image after a band that is not the last."""
+
+    image_index: int
+    preview_index: int
+    """Its place among the previews that were asked for; one that was dropped leaves a gap."""
+    band: int
+    band_seconds: float
+    at: float
+    picture: Picture
+    content: bytes
+
+
+@dataclass(frozen=True, kw_only=True)
+class FinishedImage:
+    """One image, as the job's log and picture store have it."""
+
+    image_index: int
+    bands_completed: int
+    band_seconds: tuple[float, ...]
+    """Time of each band's step where it ran; what was logged, in band order."""
+    at: float
+    picture: Picture
+    content: bytes
+
+
+class ImageGeneration:
+    """Images for callers who stay until they are drawn (attached jobs)."""
+
+    def __init__(
+        self, *, queue: JobQueue, fleet: FleetCache, settings: GatewaySettings, metrics: Metrics
+    ) -> None:
+        self._queue = queue
+        self._fleet = fleet
+        self._settings = settings
+        self._metrics = metrics
+        self._cancelling: set[asyncio.Task[None]] = set()
+        self._following = 0
+
+    async def accept(self, draft: Draft) -> AcceptedJob:
+        """Admission and submission. Raises InvalidRequest, UnknownModel, Refused."""
+        try:
+            fleet = await self._fleet.fleet()
+            card = fleet.card(draft.model, field=draft.name("model"))
+            request = complete(draft, card, max_images=self._settings.max_images)
+            fleet.require_engine(card.id)
+            job = await answered_within(
+                2 * self._settings.queue_timeout_seconds, self._queue.submit(request)
+            )
+        except ServiceError as error:
+            self._metrics.jobs_refused.labels(reason=catalogued(error).code).inc()
+            raise
+        return AcceptedJob(job=job, card=card)
+
+    async def follow(self, accepted: AcceptedJob) -> AsyncGenerator[Preview | FinishedImage]:
+        """Previews and images as they are drawn.
+
+        Raises the error that the job failed with, or DeadlineExceeded. The job belongs to whoever
+        iterates: it is cancelled when the iteration is given up before its end.
+        """
+        job = accepted.job
+        ended = seen_preview = False
+        self._following += 1
+        try:
+            async with aclosing(self._log(job.id)) as log:
+                band_seconds: defaultdict[int, list[float]] = defaultdict(list)
+                async for logged in log:
+                    ended = is_terminal(logged.event)
+                    _raise_failure(logged.event)
+                    shown = await self._shown(job, logged, band_seconds)
+                    if isinstance(shown, Preview) and not seen_preview:
+                        seen_preview = True
+                        waited = max(0.0, logged.at - job.created_at)
+                        self._metrics.first_preview.labels(model=job.request.model).observe(waited)
+                    if shown is not None:
+                        yield shown
+        finally:
+            self._following -= 1
+            if not ended:
+                self._cancel_soon(job.id)
+
+    async def draw(self, accepted: AcceptedJob) -> list[FinishedImage]:
+        """All images in order, drained from `follow`."""
+        async with aclosing(self.follow(accepted)) as items:
+            images = [item async for item in items if isinstance(item, FinishedImage)]
+        if len(images) != accepted.job.request.num_images:
+            raise Internal("the job ended before all of its images were drawn")
+        return sorted(images, key=lambda image: image.image_index)
+
+    async def close(self) -> None:
+        """Lets those who follow a job finish, and waits for the cancellations they ask for."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(2 * self._settings.queue_timeout_seconds):
+                # The server has cancelled its requests but does not wait until they have ended.
+                while self._following or self._cancelling:
+                    await asyncio.sleep(0.01)
+
+    async def _log(self, job_id: str) -> AsyncGenerator[LoggedEvent]:
+        """The job's events, with the time limit of a waiting request."""
+        limit = self._settings.request_timeout_seconds
+        deadline = asyncio.get_running_loop().time() + limit
+        async with aclosing(self._queue.events(job_id)) as events:
+            while True:
+                try:
+                    # One step at a time: a timeout must not be open across a yield.
+                    async with asyncio.timeout_at(deadline):
+                        logged = await anext(events)
+                except StopAsyncIteration:
+                    return
+                except TimeoutError:
+                    text = f"the images were not ready within {limit:g} seconds"
+                    raise DeadlineExceeded(text) from None
+                except NotFound:
+                    # Accepted a moment ago: Redis has come back without it.
+                    raise QueueUnavailable("the queue has lost the job") from None
+                yield logged
+
+    async def _shown(
+        self, job: Job, logged: LoggedEvent, band_seconds: defaultdict[int, list[float]]
+    ) -> Preview | FinishedImage | None:
+        event = logged.event
+        if isinstance(event, BandCompleted):
+            band_seconds[event.image_index].append(event.seconds)
+            return await self._preview(job, event, logged.at)
+        if isinstance(event, ImageCompleted):
+            return FinishedImage(
+                image_index=event.image_index,
+                bands_completed=event.bands_completed,
+                band_seconds=tuple(band_seconds[event.image_index]),
+                at=logged.at,
+                picture=event.picture,
+                content=await self._final_content(job.id, event.picture),
+            )
+        return None
+
+    async def _preview(self, job: Job, event: BandCompleted, at: float) -> Preview | None:
+        if event.preview is None or event.band not in job.request.previews:
+            return None
+        try:
+            content = await self._queue.picture(job.id, event.preview.digest)
+        except NotFound:
+            # Previews may go missing; the final image may not.
+            return None
+        return Preview(
+            image_index=event.image_index,
+            preview_index=job.request.previews.index(event.band),
+            band=event.band,
+            band_seconds=event.seconds,
+            at=at,
+            picture=event.preview,
+            content=content,
+        )
+
+    async def _final_content(self, job_id: str, picture: Picture) -> bytes:
+        try:
+            return await self._queue.picture(job_id, picture.digest)
+        except NotFound:
+            # Not the caller's 404: we promised this picture a moment ago.
+            raise Internal("the image was drawn but its picture is gone") from None
+
+    def _cancel_soon(self, job_id: str) -> None:
+        # A task of its own: the caller's is often being cancelled at this very moment.
+        task = asyncio.create_task(self._cancel(job_id))
+        self._cancelling.add(task)
+        task.add_done_callback(self._cancelling.discard)
+
+    async def _cancel(self, job_id: str) -> None:
+        with suppress(NotFound):
+            try:
+                await answered_within(
+                    self._settings.queue_timeout_seconds, self._queue.cancel(job_id)
+                )
+            except ServiceError as error:
+                logger.warning("job %s could not be cancelled: %s", job_id, error)
+
+
+def _raise_failure(event: Event) -> None:
+    if isinstance(event, JobFailed):
+        raise from_code(event.code, event.message)
+    if isinstance(event, JobCancelled):
+        raise JobCancelledError("the job was cancelled before its images were drawn")

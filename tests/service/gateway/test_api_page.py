@@ -1,0 +1,31 @@
+"""`docs/api.md` keeps up with the code."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from service.errors import CATALOGUE
+from service.gateway.rest.schemas import ImageGenerationBody
+
+PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
+
+
+def test_the_page_lists_exactly_the_catalogue() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) \| `(\w+)` \| (yes|no) \| (.+) \|$", PAGE, re.M)
+    assert rows == [
+        (
+            entry.code,
+            str(entry.http_status),
+            entry.grpc_status,
+            "yes" if entry.retryable else "no",
+            entry.title,
+        )
+        for entry in CATALOGUE.values()
+    ]
+
+
+def test_the_page_lists_exactly_the_fields() -> None:
+    table = PAGE.split("### Fields")[1].split("### The answer")[0]
+    rows = re.findall(r"^\| `(\w+)` \|", table, re.M)
+    assert sorted(rows) == sorted(ImageGenerationBody.model_fields)
