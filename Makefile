@@ -1,0 +1,42 @@
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3)
+ARGS ?=
+BIN := .venv/bin
+SETUP := .venv/.setup-done
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo serve test check format lock clean
+
+help: ## list these targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 10
+
+setup: $(SETUP) ## create .venv from the lock (once)
+
+demo: $(SETUP) ## start the whole stack, draw one image band by band, stop
+	$(BIN)/python -m service.stack demo $(ARGS)
+
+serve: $(SETUP) ## start the whole stack and keep it running
+	$(BIN)/python -m service.stack serve $(ARGS)
+
+test: $(SETUP) ## all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+check: $(SETUP) ## lint, format, types, dependency rules
+	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
+
+format: $(SETUP) ## rewrite the code in house style
+	$(BIN)/ruff check --fix . && $(BIN)/ruff format .
+
+lock: $(SETUP) ## resolve pyproject's ranges into requirements.lock
+	$(BIN)/python .ci/lock.py
+
+clean: ## remove what the targets above made, .venv included
+	rm -rf .venv out *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(SETUP): requirements.lock requirements-triton.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)) and "Python 3.11 or 3.12 is needed, found " + sys.version.split()[0] + "; name one with make PYTHON=...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --requirement requirements.lock
+	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --no-deps --upgrade --target .venv/triton --requirement requirements-triton.lock \
+		|| echo "Triton's wheel could not be installed: the in-process engine will draw instead."
+	touch $@

@@ -1,0 +1,192 @@
+"""How each part of the stack is started, and when it counts as started."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from service.stack.choice import EngineName
+from service.stack.processes import (
+    HOST,
+    ChildProcess,
+    PartFailed,
+    free_port,
+    run_to_end,
+    start_process,
+    wait_until,
+)
+from service.stack.redis_server import start_redis
+from service.stack.triton_server import start_triton
+
+EXPORT_SECONDS = 180.0
+START_SECONDS = 180.0
+"""On busy cores an import of torch alone may take half a minute."""
+READY_SECONDS = 120.0
+
+
+class Part(Protocol):
+    """One running server of the stack."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def log(self) -> Path: ...
+
+    def exit_status(self) -> int | None:
+        """None while it runs."""
+
+    def stop(self) -> None: ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServerPart:
+    """Redis or Triton, whose own modules know how to stop them."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+    stop_server: Callable[[], None]
+
+    def exit_status(self) -> int | None:
+        return self.process.poll()
+
+    def stop(self) -> None:
+        self.stop_server()
+
+
+def export_checkpoint(checkpoint: Path, repository: Path, logs: Path) -> str:
+    """Fills the repository from the checkpoint; returns the model's id and the digest's start.
+
+    Runs as a process of its own: the stack knows the model by its card alone.
+    """
+    command = [sys.executable, "-m", "nfig", "export", "--model", str(checkpoint)]
+    command += ["--repository", str(repository)]
+    run_to_end("export", command, log=logs / "export.log", timeout_seconds=EXPORT_SECONDS)
+    card = json.loads((repository / "model.json").read_text(encoding="utf-8"))
+    return f"{card['id']} {card['digest'][:12]}"
+
+
+def copy_repository(source: Path, target: Path) -> None:
+    """The committed part of a model repository, for an export that must not touch the source."""
+    ignored = shutil.ignore_patterns("*.safetensors", "*.json", "*.onnx", "__pycache__")
+    shutil.copytree(source, target, dirs_exist_ok=True, ignore=ignored)
+
+
+@dataclass(frozen=True, kw_only=True)
+class RedisPart(ServerPart):
+    url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TritonPart(ServerPart):
+    grpc_url: str
+    metrics_url: str
+
+
+def start_redis_part(data: Path, logs: Path, *, port: int = 0) -> RedisPart:
+    server = start_redis(data, logs / "redis.log", port=port)
+    return RedisPart(
+        name="Redis",
+        process=server.process,
+        log=server.log,
+        stop_server=server.stop,
+        url=server.url,
+    )
+
+
+def start_triton_part(repository: Path, logs: Path) -> TritonPart:
+    log = logs / "triton.log"
+    try:
+        server = start_triton(repository, log, timeout_seconds=START_SECONDS)
+    except RuntimeError as error:
+        raise PartFailed("Triton", f"did not start: {error}", log) from error
+    return TritonPart(
+        name="Triton",
+        process=server.process,
+        log=log,
+        stop_server=server.stop,
+        grpc_url=server.grpc_url,
+        metrics_url=server.metrics_url,
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerPlan:
+    """What a worker of the stack draws with."""
+
+    engine: EngineName
+    checkpoint: Path
+    repository: Path
+    triton_url: str | None
+
+
+def start_worker(plan: WorkerPlan, redis_url: str, logs: Path) -> tuple[ChildProcess, str]:
+    """A worker that answers on its metrics port, and that port's URL."""
+    port = free_port()
+    environment = {
+        "NFIG_REDIS_URL": redis_url,
+        "NFIG_ENGINE": plan.engine,
+        "NFIG_CHECKPOINT": str(plan.checkpoint),
+        "NFIG_CARD": str(plan.repository / "model.json"),
+        "NFIG_WORKER_PORT": str(port),
+    }
+    if plan.triton_url is not None:
+        environment["NFIG_TRITON_URL"] = plan.triton_url
+    command = [sys.executable, "-m", "service.worker"]
+    worker = start_process("worker", command, log=logs / "worker.log", environment=environment)
+    url = f"http://{HOST}:{port}/metrics"
+    _wait_or_stop(worker, lambda: answers(url), timeout_seconds=START_SECONDS)
+    return worker, url
+
+
+def start_gateway(redis_url: str, port: int, logs: Path) -> tuple[ChildProcess, str]:
+    """A gateway that can be reached, and its URL. It may not be ready to draw yet."""
+    environment = {
+        "NFIG_REDIS_URL": redis_url,
+        "NFIG_HOST": HOST,
+        "NFIG_PORT": str(port),
+    }
+    command = [sys.executable, "-m", "service.gateway"]
+    gateway = start_process("gateway", command, log=logs / "gateway.log", environment=environment)
+    url = f"http://{HOST}:{port}"
+    _wait_or_stop(gateway, lambda: answers(f"{url}/health/live"), timeout_seconds=START_SECONDS)
+    return gateway, url
+
+
+def answers(url: str) -> bool:
+    """True if a GET of the URL succeeds."""
+    return _get(url) is not None
+
+
+def engine_ready(gateway_url: str) -> bool:
+    """True if the gateway reaches Redis and sees a worker whose engine can draw."""
+    body = _get(f"{gateway_url}/health/ready")
+    return body is not None and "ready" in json.loads(body)["engines"].values()
+
+
+def _get(url: str) -> bytes | None:
+    try:
+        with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 (http, loopback)
+            body: bytes = answer.read()
+            return body
+    except (urllib.error.URLError, OSError):
+        return None
+
+
+def _wait_or_stop(
+    child: ChildProcess, probe: Callable[[], bool], *, timeout_seconds: float
+) -> None:
+    try:
+        wait_until(child, probe, timeout_seconds=timeout_seconds)
+    except BaseException:
+        child.stop()
+        raise

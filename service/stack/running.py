@@ -1,0 +1,144 @@
+"""The whole service on one machine: started in order, stopped in the opposite one."""
+
+from __future__ import annotations
+
+import signal
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+from service.stack import parts
+from service.stack.choice import EngineName
+from service.stack.parts import Part, RedisPart, TritonPart, WorkerPlan
+from service.stack.processes import ChildProcess, PartFailed, free_port, wait_until
+from service.stack.progress import Progress
+
+
+@dataclass(frozen=True, kw_only=True)
+class StackOptions:
+    """What to start."""
+
+    engine: EngineName
+    checkpoint: Path
+    """Folder of a trained checkpoint; the fake engine needs none."""
+    repository: Path
+    """Model repository that the checkpoint is exported into."""
+    logs: Path
+    port: int = 0
+    """Wanted port of the gateway; another free one if it is taken, any free one for 0."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunningStack:
+    """Where the parts answer."""
+
+    gateway_url: str
+    worker_metrics_url: str
+    redis: RedisPart
+    triton: TritonPart | None
+    worker: ChildProcess
+    gateway: ChildProcess
+    parts: tuple[Part, ...]
+    """In the order in which they were started."""
+
+    def dead_part(self) -> Part | None:
+        """One that has ended by itself, if any."""
+        return next((part for part in self.parts if part.exit_status() is not None), None)
+
+    def watch(self) -> NoReturn:
+        """Runs until a part ends by itself. Raises PartFailed that names it."""
+        while (dead := self.dead_part()) is None:
+            time.sleep(0.5)
+        raise PartFailed(dead.name, f"ended by itself with status {dead.exit_status()}", dead.log)
+
+
+@contextmanager
+def run_stack(options: StackOptions, progress: Progress) -> Iterator[RunningStack]:
+    """Everything is ready when the block is entered, and stopped when it is left.
+
+    Raises PartFailed that names the part and its log.
+    """
+    started: list[Part] = []
+    with tempfile.TemporaryDirectory(prefix="nfig-stack-") as data:
+        try:
+            yield _start(options, progress, Path(data), started)
+        finally:
+            with _no_interruption():
+                for part in reversed(started):
+                    part.stop()
+
+
+def _start(
+    options: StackOptions, progress: Progress, data: Path, started: list[Part]
+) -> RunningStack:
+    """Appends each part to `started` as soon as it exists, so that a failure stops them all."""
+    if options.engine != "fake":
+        with progress.step("export") as step:
+            step.detail = parts.export_checkpoint(
+                options.checkpoint, options.repository, options.logs
+            )
+    with progress.step("Redis") as step:
+        redis = parts.start_redis_part(data, options.logs)
+        started.append(redis)
+        step.detail = redis.url
+    triton = None
+    if options.engine == "triton":
+        with progress.step("Triton") as step:
+            triton = parts.start_triton_part(options.repository, options.logs)
+            started.append(triton)
+            step.detail = triton.grpc_url
+    with progress.step("worker") as step:
+        plan = WorkerPlan(
+            engine=options.engine,
+            checkpoint=options.checkpoint,
+            repository=options.repository,
+            triton_url=triton.grpc_url if triton else None,
+        )
+        worker, worker_url = parts.start_worker(plan, redis.url, options.logs)
+        started.append(worker)
+        step.detail = f"{options.engine} engine, {worker_url}"
+    with progress.step("gateway") as step:
+        port = free_port(options.port)
+        gateway, gateway_url = parts.start_gateway(redis.url, port, options.logs)
+        started.append(gateway)
+        step.detail = gateway_url
+    stack = RunningStack(
+        gateway_url=gateway_url,
+        worker_metrics_url=worker_url,
+        redis=redis,
+        triton=triton,
+        worker=worker,
+        gateway=gateway,
+        parts=tuple(started),
+    )
+    with progress.step("ready to draw"):
+        _wait_until_ready(stack)
+    return stack
+
+
+def _wait_until_ready(stack: RunningStack) -> None:
+    """Until the gateway reaches Redis and sees a worker whose engine can draw."""
+
+    def ready() -> bool:
+        if dead := stack.dead_part():
+            raise PartFailed(dead.name, f"ended with status {dead.exit_status()}", dead.log)
+        return parts.engine_ready(stack.gateway_url)
+
+    wait_until(stack.gateway, ready, timeout_seconds=parts.READY_SECONDS)
+
+
+@contextmanager
+def _no_interruption() -> Iterator[None]:
+    """A second Ctrl-C must not leave a server behind. Signals reach the main thread alone."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    with ExitStack() as restore:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            restore.callback(signal.signal, number, signal.signal(number, signal.SIG_IGN))
+        yield

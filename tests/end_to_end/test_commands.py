@@ -1,0 +1,84 @@
+"""What `make demo` and `make serve` run, as processes of their own."""
+
+from __future__ import annotations
+
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+from PIL import Image
+
+from service.stack.parts import copy_repository
+
+ROOT = Path(__file__).parents[2]
+
+
+def command(*words: str | Path) -> list[str]:
+    return [sys.executable, "-m", "service.stack", *map(str, words)]
+
+
+def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*words), cwd=ROOT, capture_output=True, text=True, timeout=110, check=False
+    )
+
+
+def test_the_demo_leaves_an_image_and_a_film_strip(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    copy_repository(ROOT / "model_repository", tmp_path / "repository")
+    where: list[str | Path] = [
+        "--checkpoint",
+        tiny_checkpoint,
+        "--repository",
+        tmp_path / "repository",
+    ]
+    ended = run("demo", "--dir", tmp_path / "out", "--class", "dog", *where)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    for name in ("export", "Redis", "worker", "gateway", "drawing 'dog'"):
+        assert re.search(rf"✓ {name} +\d+\.\d s", ended.stdout), ended.stdout
+    assert re.search(r"5 +│ +8 x 8 +│ +\d+\.\d +│ +\d+\.\d", ended.stdout), ended.stdout
+    with Image.open(tmp_path / "out" / "demo" / "image.png") as image:
+        assert image.size == (32, 32)
+    with Image.open(tmp_path / "out" / "demo" / "film_strip.png") as strip:
+        assert strip.width > 6 * 256
+
+
+def test_a_part_that_fails_is_named_with_its_log(tmp_path: Path) -> None:
+    (tmp_path / "checkpoint").mkdir()
+    copy_repository(ROOT / "model_repository", tmp_path / "repository")
+    where: list[str | Path] = [
+        "--checkpoint",
+        tmp_path / "checkpoint",
+        "--repository",
+        tmp_path / "repository",
+    ]
+    ended = run("demo", "--dir", tmp_path / "out", *where)
+    assert ended.returncode == 1
+    assert "export ended with status" in ended.stdout
+    assert str(tmp_path / "out" / "logs" / "export.log") in ended.stdout
+
+
+def test_a_checkpoint_that_is_not_there_is_refused_by_name(tmp_path: Path) -> None:
+    ended = run("demo", "--checkpoint", tmp_path / "nowhere")
+    assert ended.returncode == 2
+    assert "--checkpoint" in ended.stderr
+
+
+def test_serve_prints_a_curl_line_and_stops_on_a_signal(tmp_path: Path) -> None:
+    words = command("serve", "--engine", "fake", "--dir", tmp_path, "--port", "0")
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        try:
+            lines = []
+            while "Ctrl-C" not in (line := process.stdout.readline()):
+                lines.append(line)
+                assert process.poll() is None, lines
+            printed = "".join(lines)
+            url = re.search(r"curl -N (http://\S+?)/v1/images/generations", printed)
+            assert url, printed
+            assert httpx.get(f"{url[1]}/health/ready").status_code == 200
+        finally:
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(40) == 0
