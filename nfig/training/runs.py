@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +105,8 @@ def train_transformer(  # noqa: PLR0913 - all but two are keywords
         token_cache=run.path / CACHED_IMAGES,
         compiled=compiled,
     )
-    return train(task, options, run, reporter)
+    with _rough_products(options.autocast):
+        return train(task, options, run, reporter)
 
 
 def publish(run: RunFolder, folder: Path) -> str:
@@ -138,6 +141,18 @@ def _first_tokenizer(config: ModelConfig, start_from: Path | None, *, seed: int)
     if started_config.tokenizer != config.tokenizer:
         raise ValueError(f"start_from: {start_from} has a tokenizer of another config")
     return tokenizer.train().requires_grad_(True)
+
+
+@contextmanager
+def _rough_products(wanted: bool) -> Iterator[None]:
+    """Matrix products of float32 in bfloat16 parts: the head stays out of autocast, and halves."""
+    before = torch.get_float32_matmul_precision()
+    if wanted:
+        torch.set_float32_matmul_precision("medium")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
 
 
 def _check_data(config: ModelConfig, data: LabelledImages) -> None:

@@ -20,6 +20,8 @@ from service.errors import QueueUnavailable
 
 CONNECT_SECONDS = 0.5
 ANSWER_SECONDS = 1.0
+MAX_CONNECTIONS = 10_000
+"""Every watcher of a log holds one while it waits."""
 _DOWN = (ConnectionError, TimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError, OSError)
 
 
@@ -31,6 +33,7 @@ def connect(url: str) -> Redis:
         socket_timeout=ANSWER_SECONDS,
         retry=Retry(NoBackoff(), 0),
         protocol=2,
+        max_connections=MAX_CONNECTIONS,
     )
     return redis
 

@@ -102,7 +102,7 @@ def test_the_official_client_raises_what_the_service_refuses(url: str) -> None:
         ({"n": 0}, "n", 400),
         ({"n": 11}, "n", 400),
         ({"model": "dall-e-3"}, "model", 404),
-        ({"prompt": "x" * 20_000}, None, 413),
+        ({"prompt": "x" * 20_000}, "body", 413),
     ],
     ids=["class", "label", "unknown", "type", "none", "many", "model", "large"],
 )

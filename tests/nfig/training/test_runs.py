@@ -73,7 +73,9 @@ def test_a_tokenizer_learns_to_reconstruct(
         torch.testing.assert_close(value, result.averaged.state_dict()[name], atol=1e-2, rtol=1e-2)
 
 
+@pytest.mark.parametrize("autocast", [False, True])
 def test_a_transformer_learns_to_predict_tokens(
+    autocast: bool,
     config: ModelConfig,
     data: LabelledImages,
     run: RunFolder,
@@ -86,7 +88,7 @@ def test_a_transformer_learns_to_predict_tokens(
         data,
         tokenizer_from=tokenizer_folder,
         run=run,
-        options=OPTIONS,
+        options=dataclasses.replace(OPTIONS, autocast=autocast),
         reporter=reporter,
         held_out=HELD_OUT,
         attribution="By a test.",
