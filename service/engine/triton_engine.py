@@ -8,20 +8,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping, Sequence
-from contextlib import aclosing, contextmanager, suppress
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any, Final
 
-import grpc
 import numpy as np
-from tritonclient.grpc import InferenceServerException, InferInput
-from tritonclient.grpc.aio import InferenceServerClient
+from tritonclient.grpc import InferInput
 
 from service.cards import load_card
 from service.domain import ModelCard, Sampling
 from service.engine.engine import Canvas, DrawnBand, Generation, Pixels
 from service.engine.limits import check_canvas, check_generation
+from service.engine.triton_calls import TritonCalls, TritonFailure
 from service.errors import EngineUnavailable
 
 TRANSFORMER: Final = "nfig_transformer"
@@ -29,11 +28,10 @@ DECODER: Final = "nfig_decoder"
 FINAL_PRIORITY, PREVIEW_PRIORITY = 1, 2
 FRESH_SECONDS = 2.0
 """A band that arrived this recently proves the engine as well as a canary would."""
-ERRORS = (InferenceServerException, grpc.RpcError, TimeoutError)
 
 
 class TritonEngine:
-    """Keeps `Engine`'s protocol. One client, and one connection, for all calls."""
+    """Keeps `Engine`'s protocol."""
 
     card: ModelCard
 
@@ -56,13 +54,13 @@ class TritonEngine:
         self._timeout_seconds = timeout_seconds
         self._canary_seconds = canary_seconds
         self._start_seconds = start_seconds
-        self._client: Any = None
+        self._calls: TritonCalls | None = None
         self._proven_at = -FRESH_SECONDS
 
     async def start(self) -> None:
         """Waits for Triton to draw. Raises EngineUnavailable, ValueError if the card is bad."""
         self.card = load_card(self._card_path)
-        self._client = InferenceServerClient(self._url)
+        self._calls = TritonCalls(self._url)
         deadline = time.monotonic() + self._start_seconds
         while True:
             try:
@@ -73,7 +71,7 @@ class TritonEngine:
             await asyncio.sleep(0.2)
 
     async def ready(self) -> bool:
-        if self._client is None:
+        if self._calls is None:
             return False
         if time.monotonic() - self._proven_at < FRESH_SECONDS:
             return True
@@ -83,28 +81,32 @@ class TritonEngine:
         return False
 
     async def draw(self, generation: Generation) -> AsyncGenerator[DrawnBand]:
+        calls = self._started()
         check_generation(generation, self.card)
-        async with aclosing(self._bands(generation, self._timeout_seconds)) as bands:
+        async with aclosing(self._bands(calls, generation, self._timeout_seconds)) as bands:
             async for drawn in bands:
                 yield drawn
 
     async def decode(self, canvas: Canvas, *, preview: bool) -> Pixels:
+        calls = self._started()
         check_canvas(canvas, self.card)
-        with self._failures_mapped():
-            result = await self._connected().infer(
-                DECODER,
-                [_input("canvas", canvas[None], "FP32")],
+        try:
+            result = await calls.infer(
+                model_name=DECODER,
+                inputs=[_input("canvas", canvas[None], "FP32")],
                 priority=PREVIEW_PRIORITY if preview else FINAL_PRIORITY,
-                client_timeout=self._timeout_seconds,
+                timeout_seconds=self._timeout_seconds,
             )
+        except TritonFailure as failure:
+            raise self._unavailable(str(failure)) from failure
         self._check_digest(result)
         pixels: Pixels = result.as_numpy("pixels")[0]
         return pixels
 
     async def close(self) -> None:
-        client, self._client = self._client, None
-        if client is not None:
-            await client.close()
+        calls, self._calls = self._calls, None
+        if calls is not None:
+            await calls.close()
 
     async def _canary(self) -> None:
         """Draws one band of a fixed generation. Raises EngineUnavailable."""
@@ -116,52 +118,29 @@ class TritonEngine:
             temperature=card.temperature,
         )
         generation = Generation(class_label=0, seed=0, image_index=0, sampling=sampling, bands=1)
-        async with aclosing(self._bands(generation, self._canary_seconds)) as bands:
-            async for _ in bands:
-                pass
+        async for _ in self._bands(self._started(), generation, self._canary_seconds):
+            pass
 
     async def _bands(
-        self, generation: Generation, timeout_seconds: float
+        self, calls: TritonCalls, generation: Generation, timeout_seconds: float
     ) -> AsyncGenerator[DrawnBand]:
-        num_drawn = 0
-        with self._failures_mapped():
-            call = self._connected().stream_infer(
-                _only({"model_name": TRANSFORMER, "inputs": _inputs(generation)}),
-                stream_timeout=timeout_seconds,
-            )
-            try:
-                async for result, error in call:
-                    if error is not None:
-                        raise error
+        request = {"model_name": TRANSFORMER, "inputs": _inputs(generation)}
+        results = calls.stream(
+            request, num_responses=generation.bands, timeout_seconds=timeout_seconds
+        )
+        try:
+            async with aclosing(results):
+                async for result in results:
                     self._check_digest(result)
                     self._proven_at = time.monotonic()
-                    num_drawn += 1
                     yield _drawn_band(result)
-            finally:
-                # Leaving the loop early does not end the call by itself.
-                call.cancel()
-        if num_drawn < generation.bands:
-            raise self._unavailable(f"the stream ended after {num_drawn} bands")
+        except TritonFailure as failure:
+            raise self._unavailable(str(failure)) from failure
 
-    @contextmanager
-    def _failures_mapped(self) -> Iterator[None]:
-        client = self._client
-        try:
-            yield
-        except ERRORS as error:
-            raise self._unavailable(_reason(error)) from error
-        except asyncio.CancelledError:
-            # Closing the client cancels its calls, which must not look like the caller's own
-            # cancellation.
-            task = asyncio.current_task()
-            if client is self._client or (task is not None and task.cancelling()):
-                raise
-            raise self._unavailable("the engine is closed") from None
-
-    def _connected(self) -> Any:
-        if self._client is None:
+    def _started(self) -> TritonCalls:
+        if self._calls is None:
             raise self._unavailable("the engine is closed")
-        return self._client
+        return self._calls
 
     def _check_digest(self, result: Any) -> None:
         served = result.as_numpy("digest").item().decode()
@@ -202,10 +181,6 @@ def _input(name: str, values: np.ndarray[Any, Any], datatype: str) -> Any:
     return tensor
 
 
-async def _only(request: Mapping[str, Any]) -> AsyncIterator[Mapping[str, Any]]:
-    yield request
-
-
 def _drawn_band(result: Any) -> DrawnBand:
     return DrawnBand(
         band=int(result.as_numpy("band").item()),
@@ -214,11 +189,3 @@ def _drawn_band(result: Any) -> DrawnBand:
         seconds=float(result.as_numpy("seconds").item()),
         batch_size=int(result.as_numpy("batch_size").item()),
     )
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, InferenceServerException):
-        return str(error.message())
-    if isinstance(error, grpc.aio.AioRpcError):
-        return f"{error.code().name}: {error.details()}"
-    return f"{type(error).__name__} {error}".strip()

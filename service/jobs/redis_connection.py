@@ -31,7 +31,9 @@ def connect(url: str) -> Redis:
         url,
         socket_connect_timeout=CONNECT_SECONDS,
         socket_timeout=ANSWER_SECONDS,
-        retry=Retry(NoBackoff(), 0),
+        # Once, at once: a connection from the pool may have died while it lay there. Every command
+        # of ours may be repeated.
+        retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionError,)),
         protocol=2,
         max_connections=MAX_CONNECTIONS,
     )

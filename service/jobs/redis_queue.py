@@ -12,7 +12,6 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any, Self
 
 from redis.asyncio import Redis
-from redis.exceptions import ResponseError
 
 from service.domain import (
     BandCompleted,
@@ -50,7 +49,6 @@ class RedisQueue:
         self._limits = limits
         self._scripts = Scripts(redis)
         self._retention_ms = int(limits.retention_seconds * 1000)
-        self._groups: set[str] = set()
 
     @classmethod
     def from_settings(cls, settings: QueueSettings) -> Self:
@@ -253,7 +251,6 @@ class RedisQueue:
     ) -> tuple[list[Lease], str]:
         keys = self._keys
         with unavailable():
-            await self._ensure_group(model)
             found, newest = await self._scripts.lease(
                 keys=[keys.waiting(model), keys.outstanding],
                 args=[
@@ -291,17 +288,6 @@ class RedisQueue:
             await self._redis.xread(
                 {self._keys.waiting(model): after}, count=1, block=int(seconds * 1000) + 1
             )
-
-    async def _ensure_group(self, model: str) -> None:
-        if model in self._groups:
-            return
-        try:
-            # From the very first entry: jobs may have been accepted before any worker came.
-            await self._redis.xgroup_create(self._keys.waiting(model), GROUP, id="0", mkstream=True)
-        except ResponseError as error:
-            if not str(error).startswith("BUSYGROUP"):
-                raise
-        self._groups.add(model)
 
 
 def _cancel_wanted(answer: bytes, lease: Lease) -> bool:

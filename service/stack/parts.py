@@ -84,6 +84,7 @@ def copy_repository(source: Path, target: Path) -> None:
 @dataclass(frozen=True, kw_only=True)
 class RedisPart(ServerPart):
     url: str
+    data: Path
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +101,7 @@ def start_redis_part(data: Path, logs: Path, *, port: int = 0) -> RedisPart:
         log=server.log,
         stop_server=server.stop,
         url=server.url,
+        data=data,
     )
 
 

@@ -144,7 +144,7 @@ async def test_a_call_that_takes_too_long_is_given_up(
         triton_server.grpc_url, tiny_repository / "model.json", timeout_seconds=0.001
     )
     await engine.start()
-    with pytest.raises(EngineUnavailable, match="DEADLINE_EXCEEDED"):
+    with pytest.raises(EngineUnavailable, match="in time"):
         await draw(engine, GENERATION)
     await engine.close()
 

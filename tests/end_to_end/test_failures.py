@@ -41,8 +41,9 @@ def error_of(answer: httpx.Response) -> dict[str, Any]:
     return error
 
 
+@pytest.mark.parametrize("kept", [True, False], ids=["with its data", "empty"])
 def test_without_redis_requests_are_refused_and_with_it_they_work_again(
-    start_stack: StartStack, tmp_path: Path
+    start_stack: StartStack, tmp_path: Path, kept: bool
 ) -> None:
     with start_stack("fake") as stack:
         url = stack.gateway_url
@@ -55,7 +56,8 @@ def test_without_redis_requests_are_refused_and_with_it_they_work_again(
         assert httpx.get(f"{url}/health/ready").status_code == 503
         assert httpx.get(f"{url}/health/live").status_code == 200
         assert port is not None
-        again = start_redis_part(tmp_path, tmp_path, port=port)
+        data = stack.redis.data if kept else tmp_path
+        again = start_redis_part(data, tmp_path, port=port)
         try:
             assert eventually(lambda: post(url).status_code == 200)
             assert stack.worker.exit_status() is None
@@ -86,7 +88,8 @@ def test_without_a_worker_requests_are_refused_in_the_name_of_the_engine(
     with start_stack("fake") as stack:
         assert post(stack.gateway_url).status_code == 200
         stack.worker.stop()
-        assert eventually(lambda: post(stack.gateway_url).status_code == 503)
+        ready = f"{stack.gateway_url}/health/ready"
+        assert eventually(lambda: "absent" in httpx.get(ready).text)
         assert error_of(post(stack.gateway_url))["code"] == "engine_unavailable"
 
 

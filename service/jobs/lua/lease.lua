@@ -17,6 +17,10 @@ local function forget(entry)
   redis.call('XDEL', KEYS[1], entry)
 end
 
+-- The group starts at the very first entry: jobs may have been accepted before any worker came.
+-- It is made here, every time, because a Redis that lost its data has lost its groups too.
+redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
+
 local count = tonumber(ARGV[3])
 local entries = redis.call('XAUTOCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[4], '0-0', 'COUNT', count)[2]
 if #entries < count then

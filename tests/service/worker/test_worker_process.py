@@ -125,3 +125,22 @@ async def test_jobs_and_workers_outlive_a_restart_of_redis(
     finally:
         await queue.close()
         server.stop()
+
+
+async def test_a_redis_that_lost_everything_serves_again(
+    name: str, start_worker: StartWorker, tmp_path: Path
+) -> None:
+    port, log = free_port(), tmp_path / "redis.log"
+    server = start_redis(tmp_path / "old", log, port=port)
+    queue = RedisQueue(connect(server.url), name=name, limits=LIMITS)
+    try:
+        start_worker(server.url)
+        before = await queue.submit(request_of())
+        assert (await log_of(queue, before.id))[-1] == JobCompleted()
+        server.stop()
+        server = start_redis(tmp_path / "empty", log, port=port)
+        after = await queue.submit(request_of())
+        assert (await log_of(queue, after.id))[-1] == JobCompleted()
+    finally:
+        await queue.close()
+        server.stop()
