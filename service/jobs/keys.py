@@ -9,6 +9,8 @@ from dataclasses import dataclass
 
 GROUP = "workers"
 """The consumer group of every waiting stream."""
+LOG_SUFFIX = ":log"
+PICTURES_SUFFIX = ":pictures"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +37,11 @@ class Keys:
 
     def log(self, job_id: str) -> str:
         """Stream: the job's event log."""
-        return f"{self.job(job_id)}:log"
+        return f"{self.job(job_id)}{LOG_SUFFIX}"
 
-    def picture(self, job_id: str, digest: str) -> str:
-        """String: encoded bytes of one picture."""
-        return f"{self.job(job_id)}:picture:{digest}"
+    def pictures(self, job_id: str) -> str:
+        """Hash: digest to encoded bytes of the job's pictures."""
+        return f"{self.job(job_id)}{PICTURES_SUFFIX}"
 
     @property
     def models(self) -> str:
@@ -47,9 +49,11 @@ class Keys:
         return f"{self.prefix}:models"
 
     @property
-    def worker_prefix(self) -> str:
-        return f"{self.prefix}:worker:"
+    def workers(self) -> str:
+        """Hash: worker id to its heartbeat."""
+        return f"{self.prefix}:workers"
 
-    def worker(self, worker_id: str) -> str:
-        """String: a worker's heartbeat, which expires by itself."""
-        return f"{self.worker_prefix}{worker_id}"
+
+def expiries(registry: str) -> str:
+    """Sorted set beside a registry's hash: its ids by the time at which they are forgotten."""
+    return f"{registry}:expiries"

@@ -5,12 +5,10 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections import deque
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from service.domain import (
-    TERMINAL_STATES,
     BandCompleted,
     Event,
     GenerationRequest,
@@ -26,6 +24,7 @@ from service.domain import (
     is_terminal,
 )
 from service.errors import JobLost, NotFound, QueueFull
+from service.jobs.event_ids import parse_event_id
 from service.jobs.progress import FAILED_BY_ATTEMPTS, progress_of, state_after
 from service.jobs.queue import Lease, QueueLimits, WorkerStatus
 
@@ -53,7 +52,8 @@ class MemoryQueue:
         self._limits = limits or QueueLimits()
         self._clock = clock
         self._records: dict[str, _Record] = {}
-        self._waiting: dict[str, deque[str]] = {}
+        self._outstanding: dict[str, _Record] = {}
+        """Jobs that have not ended, in the order of their submission."""
         self._models: dict[str, ModelCard] = {}
         self._workers: dict[str, tuple[WorkerStatus, float]] = {}
         self._changed = asyncio.Condition()
@@ -63,7 +63,7 @@ class MemoryQueue:
         return None
 
     async def submit(self, request: GenerationRequest) -> Job:
-        if await self.depth() >= self._limits.max_depth:
+        if len(self._outstanding) >= self._limits.max_depth:
             raise QueueFull(f"the queue holds its {self._limits.max_depth} jobs", retry_after_s=1.0)
         job = Job(
             id=uuid.uuid4().hex,
@@ -72,7 +72,7 @@ class MemoryQueue:
             created_at=self._clock(),
         )
         self._records[job.id] = _Record(job=job)
-        self._waiting.setdefault(request.model, deque()).append(job.id)
+        self._outstanding[job.id] = self._records[job.id]
         await self._append(self._records[job.id], JobQueued())
         return job
 
@@ -80,16 +80,16 @@ class MemoryQueue:
         return self._record(job_id).job
 
     async def events(self, job_id: str, *, after: str = "0") -> AsyncGenerator[LoggedEvent]:
+        seen = parse_event_id(after)
         record = self._record(job_id)
-        seen = int(after.split("-")[0])
         while True:
-            for logged in [entry for entry in record.log if _number(entry) > seen]:
-                seen = _number(logged)
+            for logged in [entry for entry in record.log if parse_event_id(entry.id) > seen]:
+                seen = parse_event_id(logged.id)
                 yield logged
-                if is_terminal(logged.event):
-                    return
+            if is_terminal(record.log[-1].event):
+                return
             async with self._changed:
-                while _number(record.log[-1]) <= seen:
+                while parse_event_id(record.log[-1].id) <= seen:
                     await self._changed.wait()
 
     async def picture(self, job_id: str, digest: str) -> bytes:
@@ -101,14 +101,12 @@ class MemoryQueue:
     async def cancel(self, job_id: str) -> None:
         record = self._record(job_id)
         if record.job.state is JobState.QUEUED:
-            self._waiting[record.job.request.model].remove(job_id)
             await self._end(record, JobCancelled())
         elif record.job.state is JobState.RUNNING:
             record.cancel_wanted = True
 
     async def depth(self) -> int:
-        self._expire()
-        return sum(r.job.state not in TERMINAL_STATES for r in self._records.values())
+        return len(self._outstanding)
 
     async def models(self) -> Sequence[ModelCard]:
         return [card for _, card in sorted(self._models.items())]
@@ -122,6 +120,9 @@ class MemoryQueue:
 
     async def heartbeat(self, status: WorkerStatus, *, ttl_seconds: float) -> None:
         self._workers[status.worker_id] = (status, self._clock() + ttl_seconds)
+
+    async def sign_off(self, worker_id: str) -> None:
+        self._workers.pop(worker_id, None)
 
     async def lease(
         self, worker_id: str, *, model: str, count: int, wait_seconds: float
@@ -160,23 +161,25 @@ class MemoryQueue:
         record.epoch += 1
         attempts = record.job.attempts - 1
         record.job = replace(record.job, state=JobState.QUEUED, attempts=attempts)
-        self._waiting[record.job.request.model].appendleft(record.job.id)
 
     async def close(self) -> None:
         return None
 
     async def _lease_now(self, worker_id: str, *, model: str, count: int) -> list[Lease]:
-        waiting = self._waiting.setdefault(model, deque())
-        now = self._clock()
-        for job_id, record in self._records.items():
-            lapsed = record.job.state is JobState.RUNNING and record.lease_until <= now
-            if lapsed and record.job.request.model == model and job_id not in waiting:
-                waiting.appendleft(job_id)
         leases: list[Lease] = []
-        while waiting and len(leases) < count:
-            lease = await self._start(self._records[waiting.popleft()], worker_id)
-            leases += [lease] if lease else []
+        # Jobs that lapsed or were handed back are the oldest, and so the first.
+        for record in list(self._outstanding.values()):
+            if len(leases) == count:
+                break
+            if record.job.request.model == model and self._is_free(record):
+                lease = await self._start(record, worker_id)
+                leases += [lease] if lease else []
         return leases
+
+    def _is_free(self, record: _Record) -> bool:
+        lapsed = record.lease_until <= self._clock()
+        state = record.job.state
+        return state is JobState.QUEUED or (state is JobState.RUNNING and lapsed)
 
     async def _start(self, record: _Record, worker_id: str) -> Lease | None:
         if record.cancel_wanted:
@@ -195,6 +198,7 @@ class MemoryQueue:
     async def _end(self, record: _Record, event: TerminalEvent) -> None:
         record.job = replace(record.job, state=state_after(event))
         record.expires_at = self._clock() + self._limits.retention_seconds
+        del self._outstanding[record.job.id]
         await self._append(record, event)
 
     async def _append(self, record: _Record, event: Event) -> None:
@@ -223,7 +227,3 @@ class MemoryQueue:
         for job_id, record in list(self._records.items()):
             if record.expires_at is not None and record.expires_at <= now:
                 del self._records[job_id]
-
-
-def _number(logged: LoggedEvent) -> int:
-    return int(logged.id.split("-")[0])

@@ -35,3 +35,6 @@ FAILED_BY_ATTEMPTS = JobFailed(
     code="internal", message="the job was given up: its workers died again and again"
 )
 """The end of a job that has had all its leases."""
+
+UNREADABLE = JobFailed(code="internal", message="the job was written in a form not known here")
+"""The end of a job that no worker of this version can read."""

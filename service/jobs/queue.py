@@ -57,6 +57,10 @@ class WorkerStatus:
     engine_ready: bool
 
 
+MODEL_TTL_SECONDS = 86_400.0
+"""A card that no worker has registered for this long is forgotten."""
+
+
 class JobQueue(Protocol):
     """Durable jobs with an event log each. The gateway's verbs come first, then the worker's."""
 
@@ -71,7 +75,8 @@ class JobQueue(Protocol):
     def events(self, job_id: str, *, after: str = "0") -> AsyncGenerator[LoggedEvent]:
         """Every event after the given id, in order, once, up to and including the terminal one.
 
-        Waits for events that have not happened yet. Raises NotFound.
+        Waits for events that have not happened yet. Raises NotFound, or InvalidRequest if `after`
+        is no event's id.
         """
 
     async def picture(self, job_id: str, digest: str) -> bytes:
@@ -89,9 +94,13 @@ class JobQueue(Protocol):
     async def workers(self) -> Sequence[WorkerStatus]:
         """Those whose heartbeat has not expired."""
 
-    async def register_model(self, card: ModelCard) -> None: ...
+    async def register_model(self, card: ModelCard) -> None:
+        """Known for a day: a worker says it again with every heartbeat."""
 
     async def heartbeat(self, status: WorkerStatus, *, ttl_seconds: float) -> None: ...
+
+    async def sign_off(self, worker_id: str) -> None:
+        """Forgets a worker now, instead of when its heartbeat expires."""
 
     async def lease(
         self, worker_id: str, *, model: str, count: int, wait_seconds: float

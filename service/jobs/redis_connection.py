@@ -13,6 +13,7 @@ from redis.exceptions import (
     ConnectionError,
     OutOfMemoryError,
     ReadOnlyError,
+    ResponseError,
     TimeoutError,
 )
 
@@ -21,8 +22,10 @@ from service.errors import QueueUnavailable
 CONNECT_SECONDS = 0.5
 ANSWER_SECONDS = 1.0
 MAX_CONNECTIONS = 10_000
-"""Every watcher of a log holds one while it waits."""
+"""Every watcher of a job waits on one of its own; who is let in is decided at the door."""
 _DOWN = (ConnectionError, TimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError, OSError)
+_REFUSALS = ("MISCONF", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "BUSY ")
+"""How answers begin that mean Redis cannot serve now: no disk, no primary, a stuck script."""
 
 
 def connect(url: str) -> Redis:
@@ -31,11 +34,11 @@ def connect(url: str) -> Redis:
         url,
         socket_connect_timeout=CONNECT_SECONDS,
         socket_timeout=ANSWER_SECONDS,
+        max_connections=MAX_CONNECTIONS,
         # Once, at once: a connection from the pool may have died while it lay there. Every command
         # of ours may be repeated.
         retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionError,)),
         protocol=2,
-        max_connections=MAX_CONNECTIONS,
     )
     return redis
 
@@ -46,4 +49,12 @@ def unavailable() -> Iterator[None]:
     try:
         yield
     except _DOWN as error:
-        raise QueueUnavailable("the job queue does not answer", retry_after_s=1.0) from error
+        raise _away() from error
+    except ResponseError as error:
+        if str(error).startswith(_REFUSALS):
+            raise _away() from error
+        raise
+
+
+def _away() -> QueueUnavailable:
+    return QueueUnavailable("the job queue does not answer", retry_after_s=1.0)

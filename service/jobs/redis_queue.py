@@ -6,12 +6,15 @@ claiming the entry anew, and lapses when the entry has been idle for `lease_seco
 
 from __future__ import annotations
 
+import logging
 import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from itertools import chain
 from typing import Any, Self
 
 from redis.asyncio import Redis
+from redis.exceptions import OutOfMemoryError
 
 from service.domain import (
     BandCompleted,
@@ -24,19 +27,19 @@ from service.domain import (
     LoggedEvent,
     ModelCard,
     TerminalEvent,
-    is_terminal,
 )
-from service.errors import JobLost, NotFound, QueueFull
+from service.errors import JobLost, NotFound, QueueFull, QueueUnavailable
 from service.jobs import codec
-from service.jobs.keys import GROUP, Keys
-from service.jobs.progress import FAILED_BY_ATTEMPTS, progress_of, state_after
-from service.jobs.queue import Lease, QueueLimits, WorkerStatus
+from service.jobs.keys import GROUP, LOG_SUFFIX, PICTURES_SUFFIX, Keys
+from service.jobs.progress import FAILED_BY_ATTEMPTS, UNREADABLE, progress_of, state_after
+from service.jobs.queue import MODEL_TTL_SECONDS, Lease, QueueLimits, WorkerStatus
 from service.jobs.redis_connection import connect, unavailable
+from service.jobs.redis_log import BLOCK_SECONDS, RedisLog
+from service.jobs.redis_registry import RedisRegistry
 from service.jobs.redis_scripts import Scripts
 from service.settings import QueueSettings
 
-BLOCK_SECONDS = 0.5
-"""Longest wait in one command, well under the socket timeout."""
+logger = logging.getLogger(__name__)
 
 
 class RedisQueue:
@@ -49,6 +52,9 @@ class RedisQueue:
         self._limits = limits
         self._scripts = Scripts(redis)
         self._retention_ms = int(limits.retention_seconds * 1000)
+        self._log = RedisLog(redis, self._keys)
+        self._models = RedisRegistry(self._scripts, self._keys.models)
+        self._workers = RedisRegistry(self._scripts, self._keys.workers)
 
     @classmethod
     def from_settings(cls, settings: QueueSettings) -> Self:
@@ -66,7 +72,14 @@ class RedisQueue:
             await self._redis.ping()
 
     async def submit(self, request: GenerationRequest) -> Job:
-        job_id = uuid.uuid4().hex
+        try:
+            return await self._submit(uuid.uuid4().hex, request)
+        except QueueUnavailable as error:
+            if isinstance(error.__cause__, OutOfMemoryError):
+                raise QueueFull("the queue's memory is full", retry_after_s=1.0) from error
+            raise
+
+    async def _submit(self, job_id: str, request: GenerationRequest) -> Job:
         keys = self._keys
         with unavailable():
             answer = await self._scripts.submit(
@@ -77,6 +90,7 @@ class RedisQueue:
                     keys.outstanding,
                 ],
                 args=[
+                    GROUP,
                     job_id,
                     codec.encode(request),
                     request.model,
@@ -104,36 +118,21 @@ class RedisQueue:
             attempts=int(facts[3]),
         )
 
-    async def events(self, job_id: str, *, after: str = "0") -> AsyncGenerator[LoggedEvent]:
-        log = self._keys.log(job_id)
-        while True:
-            with unavailable():
-                answer = await self._redis.xread(
-                    {log: after}, count=100, block=int(BLOCK_SECONDS * 1000)
-                )
-            if not answer:
-                await self.job(job_id)
-                continue
-            for entry_id, fields in answer[0][1]:
-                after = entry_id.decode()
-                event = codec.decode_event(fields[b"event"])
-                yield LoggedEvent(id=after, at=int(after.split("-")[0]) / 1e3, event=event)
-                if is_terminal(event):
-                    return
+    def events(self, job_id: str, *, after: str = "0") -> AsyncGenerator[LoggedEvent]:
+        return self._log.events(job_id, after=after)
 
     async def picture(self, job_id: str, digest: str) -> bytes:
         with unavailable():
-            content: bytes | None = await self._redis.get(self._keys.picture(job_id, digest))
+            content: bytes | None = await self._redis.hget(self._keys.pictures(job_id), digest)
         if content is None:
             raise NotFound(f"job {job_id} has no picture {digest}", field="digest")
         return content
 
     async def cancel(self, job_id: str) -> None:
-        keys = self._keys
         model = (await self.job(job_id)).request.model
         with unavailable():
             answer = await self._scripts.cancel(
-                keys=[keys.job(job_id), keys.log(job_id), keys.waiting(model), keys.outstanding],
+                keys=self._keys_to_end(job_id, model),
                 args=[GROUP, job_id, codec.encode_event(JobCancelled()), self._retention_ms],
             )
         if answer == b"missing":
@@ -144,28 +143,22 @@ class RedisQueue:
             return int(await self._redis.zcard(self._keys.outstanding))
 
     async def models(self) -> Sequence[ModelCard]:
-        with unavailable():
-            cards = await self._redis.hgetall(self._keys.models)
-        return [codec.decode_card(card) for _, card in sorted(cards.items())]
+        cards = [codec.decode_card(text) for text in await self._models.texts()]
+        return sorted(cards, key=lambda card: card.id)
 
     async def workers(self) -> Sequence[WorkerStatus]:
-        with unavailable():
-            pattern = self._keys.worker_prefix + "*"
-            keys = [key async for key in self._redis.scan_iter(match=pattern, count=1000)]
-            found = await self._redis.mget(sorted(keys)) if keys else []
-        return [codec.decode_worker(text) for text in found if text is not None]
+        workers = [codec.decode_worker(text) for text in await self._workers.texts()]
+        return sorted(workers, key=lambda worker: worker.worker_id)
 
     async def register_model(self, card: ModelCard) -> None:
-        with unavailable():
-            await self._redis.hset(self._keys.models, card.id, codec.encode(card))
+        await self._models.put(card.id, codec.encode(card), ttl_seconds=MODEL_TTL_SECONDS)
 
     async def heartbeat(self, status: WorkerStatus, *, ttl_seconds: float) -> None:
-        with unavailable():
-            await self._redis.set(
-                self._keys.worker(status.worker_id),
-                codec.encode(status),
-                px=int(ttl_seconds * 1000),
-            )
+        text = codec.encode(status)
+        await self._workers.put(status.worker_id, text, ttl_seconds=ttl_seconds)
+
+    async def sign_off(self, worker_id: str) -> None:
+        await self._workers.drop(worker_id)
 
     async def lease(
         self, worker_id: str, *, model: str, count: int, wait_seconds: float
@@ -197,42 +190,36 @@ class RedisQueue:
         job_id, keys = lease.job.id, self._keys
         with unavailable():
             answer = await self._scripts.publish(
-                keys=[
-                    keys.job(job_id),
-                    keys.log(job_id),
-                    *(keys.picture(job_id, digest) for digest in pictures),
-                ],
+                keys=[keys.job(job_id), keys.log(job_id), keys.pictures(job_id)],
                 args=[
                     lease.epoch,
                     event.image_index,
                     progress_of(event),
                     codec.encode_event(event),
-                    self._retention_ms,
-                    *pictures.values(),
+                    *chain.from_iterable(pictures.items()),
                 ],
             )
         return _cancel_wanted(answer, lease)
 
     async def finish(self, lease: Lease, event: TerminalEvent) -> None:
-        job, keys = lease.job, self._keys
+        job = lease.job
+        answer = await self._finish(job.id, job.request.model, lease.epoch, event)
+        _cancel_wanted(answer, lease)
+
+    async def _finish(self, job_id: str, model: str, epoch: int, event: TerminalEvent) -> bytes:
         with unavailable():
-            answer = await self._scripts.finish(
-                keys=[
-                    keys.job(job.id),
-                    keys.log(job.id),
-                    keys.waiting(job.request.model),
-                    keys.outstanding,
-                ],
+            answer: bytes = await self._scripts.finish(
+                keys=self._keys_to_end(job_id, model),
                 args=[
-                    lease.epoch,
+                    epoch,
                     GROUP,
-                    job.id,
+                    job_id,
                     state_after(event).value,
                     codec.encode_event(event),
                     self._retention_ms,
                 ],
             )
-        _cancel_wanted(answer, lease)
+        return answer
 
     async def hand_back(self, lease: Lease) -> None:
         job = lease.job
@@ -259,27 +246,25 @@ class RedisQueue:
                     count,
                     int(self._limits.lease_seconds * 1000),
                     self._limits.max_attempts,
-                    keys.job_prefix,
                     self._retention_ms,
+                    keys.job_prefix,
+                    LOG_SUFFIX,
+                    PICTURES_SUFFIX,
                     codec.started_template(),
                     codec.encode_event(FAILED_BY_ATTEMPTS),
                     codec.encode_event(JobCancelled()),
                 ],
             )
-        leases = [
-            Lease(
-                job=Job(
-                    id=job_id.decode(),
-                    request=codec.decode_request(request),
-                    state=JobState.RUNNING,
-                    created_at=int(created) / 1e6,
-                    attempts=attempts,
-                ),
-                worker_id=worker_id,
-                epoch=epoch,
-            )
-            for job_id, request, created, epoch, attempts in found
-        ]
+        leases = []
+        for job_id, request, created, epoch, attempts in found:
+            try:
+                lease = _lease(job_id, request, created, epoch, attempts, worker_id=worker_id)
+            except ValueError:
+                # Not the worker's end: it would take the next worker with it, too.
+                logger.exception("job %s cannot be read", job_id.decode())
+                await self._finish(job_id.decode(), model, epoch, UNREADABLE)
+            else:
+                leases.append(lease)
         return leases, newest.decode()
 
     async def _wait_for_entry(self, model: str, *, after: str, seconds: float) -> None:
@@ -288,6 +273,31 @@ class RedisQueue:
             await self._redis.xread(
                 {self._keys.waiting(model): after}, count=1, block=int(seconds * 1000) + 1
             )
+
+    def _keys_to_end(self, job_id: str, model: str) -> Sequence[str]:
+        """What the scripts that end a job touch."""
+        keys = self._keys
+        return [
+            keys.job(job_id),
+            keys.log(job_id),
+            keys.pictures(job_id),
+            keys.waiting(model),
+            keys.outstanding,
+        ]
+
+
+def _lease(
+    job_id: bytes, request: bytes, created: bytes, epoch: int, attempts: int, *, worker_id: str
+) -> Lease:
+    """Raises ValueError if the request cannot be read."""
+    job = Job(
+        id=job_id.decode(),
+        request=codec.decode_request(request),
+        state=JobState.RUNNING,
+        created_at=int(created) / 1e6,
+        attempts=attempts,
+    )
+    return Lease(job=job, worker_id=worker_id, epoch=epoch)
 
 
 def _cancel_wanted(answer: bytes, lease: Lease) -> bool:

@@ -18,16 +18,20 @@ class Scripts:
 
     def __init__(self, redis: Redis) -> None:
         self.submit = _script(redis, "submit")
-        self.lease = _script(redis, "lease")
+        self.lease = _script(redis, "ending", "lease")
         self.renew = _script(redis, "renew")
         self.publish = _script(redis, "publish")
-        self.finish = _script(redis, "finish")
+        self.finish = _script(redis, "ending", "finish")
         self.hand_back = _script(redis, "hand_back")
-        self.cancel = _script(redis, "cancel")
+        self.cancel = _script(redis, "ending", "cancel")
+        self.register = _script(redis, "register")
+        self.registered = _script(redis, "registered")
+        self.unregister = _script(redis, "unregister")
 
 
-def _script(redis: Redis, name: str) -> Script:
+def _script(redis: Redis, *names: str) -> Script:
+    folder = files("service.jobs").joinpath("lua")
+    text = "".join(folder.joinpath(f"{name}.lua").read_text(encoding="utf-8") for name in names)
     # Registered scripts reload themselves after a restart of Redis.
-    text = files("service.jobs").joinpath("lua", f"{name}.lua").read_text()
     script: Script = redis.register_script(text)
     return script

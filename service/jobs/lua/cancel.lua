@@ -1,5 +1,5 @@
 -- Cancel a job: at once if it waits, at its next band if it runs, not at all if it has ended.
--- KEYS: job, log, waiting, outstanding
+-- KEYS: job, log, pictures, waiting, outstanding
 -- ARGV: group, job id, cancelled event, retention ms
 -- Returns 'missing' or 'ok'.
 local facts = redis.call('HMGET', KEYS[1], 'state', 'entry')
@@ -9,12 +9,9 @@ end
 if facts[1] == 'running' then
   redis.call('HSET', KEYS[1], 'cancel', 1)
 elseif facts[1] == 'queued' then
-  redis.call('XADD', KEYS[2], '*', 'event', ARGV[3])
-  redis.call('HSET', KEYS[1], 'state', 'cancelled')
-  redis.call('XACK', KEYS[3], ARGV[1], facts[2])
-  redis.call('XDEL', KEYS[3], facts[2])
-  redis.call('ZREM', KEYS[4], ARGV[2])
-  redis.call('PEXPIRE', KEYS[1], ARGV[4])
-  redis.call('PEXPIRE', KEYS[2], ARGV[4])
+  end_job(KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], {
+    group = ARGV[1], id = ARGV[2], entry = facts[2],
+    state = 'cancelled', event = ARGV[3], retention_ms = ARGV[4],
+  })
 end
 return 'ok'

@@ -1,57 +1,66 @@
 -- Give a worker jobs: first those whose holder is silent or has handed them back, then new ones.
 -- A job that was cancelled meanwhile, or has had too many leases, ends here.
 -- KEYS: waiting, outstanding
--- ARGV: group, worker, count, lease ms, max attempts, job prefix, retention ms,
+-- ARGV: group, worker, count, lease ms, max attempts, retention ms,
+--       prefix of jobs, suffix of logs, suffix of pictures (which jobs it meets, only the stream knows),
 --       started event with %d for the attempt, failed event, cancelled event
 -- Returns a list of {job id, request, created, epoch, attempts}, and the id of the newest entry.
-local function finish(job, id, state, event)
-  redis.call('XADD', job .. ':log', '*', 'event', event)
-  redis.call('HSET', job, 'state', state)
-  redis.call('ZREM', KEYS[2], id)
-  redis.call('PEXPIRE', job, ARGV[7])
-  redis.call('PEXPIRE', job .. ':log', ARGV[7])
-end
-
-local function forget(entry)
-  redis.call('XACK', KEYS[1], ARGV[1], entry)
-  redis.call('XDEL', KEYS[1], entry)
-end
-
--- The group starts at the very first entry: jobs may have been accepted before any worker came.
--- It is made here, every time, because a Redis that lost its data has lost its groups too.
-redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM')
-
-local count = tonumber(ARGV[3])
-local entries = redis.call('XAUTOCLAIM', KEYS[1], ARGV[1], ARGV[2], ARGV[4], '0-0', 'COUNT', count)[2]
-if #entries < count then
-  local fresh = redis.call('XREADGROUP', 'GROUP', ARGV[1], ARGV[2], 'COUNT', count - #entries,
-    'STREAMS', KEYS[1], '>')
-  for _, entry in ipairs(fresh and fresh[1][2] or {}) do
-    table.insert(entries, entry)
-  end
-end
-
+local waiting, outstanding = KEYS[1], KEYS[2]
+local group, worker, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local leases = {}
-for _, entry in ipairs(entries) do
-  local id = entry[2][2]
-  local job = ARGV[6] .. id
-  local state = redis.call('HGET', job, 'state')
-  if state ~= 'queued' and state ~= 'running' then
-    forget(entry[1])
-  elseif redis.call('HEXISTS', job, 'cancel') == 1 then
-    finish(job, id, 'cancelled', ARGV[10])
-    forget(entry[1])
-  elseif tonumber(redis.call('HGET', job, 'attempts')) >= tonumber(ARGV[5]) then
-    finish(job, id, 'failed', ARGV[9])
-    forget(entry[1])
-  else
-    local epoch = redis.call('HINCRBY', job, 'epoch', 1)
-    local attempts = redis.call('HINCRBY', job, 'attempts', 1)
-    redis.call('HSET', job, 'state', 'running', 'entry', entry[1])
-    redis.call('XADD', job .. ':log', '*', 'event', (ARGV[8]:gsub('%%d', attempts)))
-    local facts = redis.call('HMGET', job, 'request', 'created')
-    table.insert(leases, { id, facts[1], facts[2], epoch, attempts })
+
+local function end_entry(entry, id, state, event)
+  local job = ARGV[7] .. id
+  end_job(job, job .. ARGV[8], job .. ARGV[9], waiting, outstanding, {
+    group = group, id = id, entry = entry, state = state, event = event, retention_ms = ARGV[6],
+  })
+end
+
+local function hold(job, id, entry)
+  local epoch = redis.call('HINCRBY', job, 'epoch', 1)
+  local attempts = redis.call('HINCRBY', job, 'attempts', 1)
+  redis.call('HSET', job, 'state', 'running', 'entry', entry)
+  redis.call('XADD', job .. ARGV[8], '*', 'event', (ARGV[10]:gsub('%%d', attempts)))
+  local facts = redis.call('HMGET', job, 'request', 'created')
+  table.insert(leases, { id, facts[1], facts[2], epoch, attempts })
+end
+
+local function take(entries)
+  for _, found in ipairs(entries) do
+    local entry, id = found[1], found[2][2]
+    local job = ARGV[7] .. id
+    local facts = redis.call('HMGET', job, 'state', 'cancel', 'attempts')
+    if facts[1] ~= 'queued' and facts[1] ~= 'running' then
+      redis.call('XACK', waiting, group, entry)
+      redis.call('XDEL', waiting, entry)
+    elseif facts[2] then
+      end_entry(entry, id, 'cancelled', ARGV[12])
+    elseif tonumber(facts[3]) >= tonumber(ARGV[5]) then
+      end_entry(entry, id, 'failed', ARGV[11])
+    else
+      hold(job, id, entry)
+    end
   end
 end
-local newest = redis.call('XREVRANGE', KEYS[1], '+', '-', 'COUNT', 1)[1]
+
+if redis.call('EXISTS', waiting) == 0 then
+  redis.call('XGROUP', 'CREATE', waiting, group, '0', 'MKSTREAM')
+end
+-- One call looks at ten entries per entry wanted, and most of them are held: go on to the end.
+local cursor = '0-0'
+repeat
+  local claimed = redis.call('XAUTOCLAIM', waiting, group, worker, ARGV[4], cursor,
+    'COUNT', count - #leases)
+  cursor = claimed[1]
+  take(claimed[2])
+until cursor == '0-0' or #leases == count
+while #leases < count do
+  local fresh = redis.call('XREADGROUP', 'GROUP', group, worker, 'COUNT', count - #leases,
+    'STREAMS', waiting, '>')
+  if not fresh then
+    break
+  end
+  take(fresh[1][2])
+end
+local newest = redis.call('XREVRANGE', waiting, '+', '-', 'COUNT', 1)[1]
 return { leases, newest and newest[1] or '0-0' }

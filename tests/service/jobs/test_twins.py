@@ -1,0 +1,160 @@
+"""The queue in memory does what the queue in Redis does, whatever is asked of both in turn."""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from service.domain import BandCompleted, Event, JobCompleted, is_terminal
+from service.errors import ServiceError
+from service.jobs.keys import GROUP, Keys
+from service.jobs.memory_queue import MemoryQueue
+from service.jobs.queue import JobQueue, Lease, QueueLimits
+from service.jobs.redis_connection import connect
+from service.jobs.redis_queue import RedisQueue
+from service.stack.redis_server import RedisServer
+from tests.requests import request_of
+
+LEASE_SECONDS = 1000.0
+LIMITS = QueueLimits(
+    # Clocks run by leaps here, and nothing may be forgotten on the way.
+    lease_seconds=LEASE_SECONDS,
+    retention_seconds=1e8,
+    max_depth=4,
+    max_attempts=3,
+)
+PICK = st.integers(min_value=0, max_value=3)
+BAND = st.integers(min_value=0, max_value=3)
+OPERATIONS = st.one_of(
+    st.tuples(st.just("submit")),
+    st.tuples(st.just("lease"), st.integers(min_value=1, max_value=3)),
+    st.tuples(st.just("lapse")),
+    st.tuples(st.sampled_from(["renew", "finish", "hand_back", "cancel"]), PICK),
+    st.tuples(st.just("publish"), PICK, st.integers(min_value=0, max_value=1), BAND),
+)
+
+
+class Side:
+    """One queue with the jobs and leases that came out of it, newest first when picked."""
+
+    def __init__(self, queue: JobQueue) -> None:
+        self.queue = queue
+        self.jobs: list[str] = []
+        self.leases: list[Lease] = []
+
+    async def do(self, verb: str, arguments: Sequence[int]) -> object:
+        """What can be compared between sides: answers and errors, with jobs by their number."""
+        try:
+            return await self._do(verb, arguments)
+        except ServiceError as error:
+            return type(error).__name__
+
+    async def _do(self, verb: str, arguments: Sequence[int]) -> object:
+        if verb == "submit":
+            self.jobs.append((await self.queue.submit(request_of())).id)
+            return len(self.jobs)
+        if verb == "lease":
+            leases = await self.queue.lease("w", model="fake", count=arguments[0], wait_seconds=0)
+            self.leases += leases
+            return [(self.jobs.index(x.job.id), x.epoch, x.job.attempts) for x in leases]
+        if verb == "cancel" and self.jobs:
+            await self.queue.cancel(self._picked(self.jobs, arguments[0]))
+        elif self.leases:
+            return await self._write(verb, self._picked(self.leases, arguments[0]), arguments[1:])
+        return None
+
+    async def _write(self, verb: str, lease: Lease, arguments: Sequence[int]) -> object:
+        if verb == "publish":
+            return await self.queue.publish(lease, band(*arguments), pictures={"d": b"x"})
+        if verb == "renew":
+            return await self.queue.renew(lease)
+        if verb == "hand_back":
+            await self.queue.hand_back(lease)
+        else:
+            await self.queue.finish(lease, JobCompleted())
+        return None
+
+    def _picked(self, items: Sequence[Any], number: int) -> Any:
+        return items[-1 - number % len(items)]
+
+    async def logs(self) -> list[list[Event]]:
+        """Of jobs that have ended whole, of others what there is by now."""
+        return [await self._log(job_id) for job_id in self.jobs]
+
+    async def _log(self, job_id: str) -> list[Event]:
+        found: list[Event] = []
+        async with aclosing(self.queue.events(job_id)) as events:
+            while True:
+                try:
+                    async with asyncio.timeout(0.05):
+                        found.append((await anext(events)).event)
+                except (TimeoutError, StopAsyncIteration):
+                    return found
+
+
+def band(image_index: int, number: int) -> BandCompleted:
+    return BandCompleted(
+        image_index=image_index,
+        band=number,
+        token_digest="t",
+        seconds=0.1,
+        batch_size=1,
+        preview=None,
+    )
+
+
+async def compare(url: str, operations: Sequence[tuple[Any, ...]]) -> None:
+    offset = 0.0
+    memory = Side(MemoryQueue(LIMITS, clock=lambda: 1e9 + offset))
+    client: Any = connect(url)
+    name = uuid.uuid4().hex
+    redis = Side(RedisQueue(client, name=name, limits=LIMITS))
+    try:
+        for verb, *arguments in operations:
+            if verb == "lapse":
+                offset += 2 * LEASE_SECONDS
+                await lapse(client, Keys(prefix=name).waiting("fake"))
+                continue
+            ours = await memory.do(verb, arguments)
+            assert await redis.do(verb, arguments) == ours, (verb, arguments)
+            assert await redis.queue.depth() == await memory.queue.depth()
+        logs = await redis.logs()
+        assert logs == await memory.logs()
+        for log in logs:
+            assert [is_terminal(event) for event in log[:-1]] == [False] * (len(log) - 1)
+    finally:
+        await redis.queue.close()
+
+
+async def lapse(client: Any, waiting: str) -> None:
+    """Makes every holder look silent for twice the lease."""
+    if not await client.exists(waiting):
+        return
+    for pending in await client.xpending_range(waiting, GROUP, "-", "+", 100):
+        # A hand-back is idle for longer than this already.
+        if pending["time_since_delivered"] < 2000 * LEASE_SECONDS:
+            await client.xclaim(
+                waiting,
+                GROUP,
+                pending["consumer"],
+                0,
+                [pending["message_id"]],
+                idle=int(2000 * LEASE_SECONDS),
+                justid=True,
+            )
+
+
+@pytest.mark.timeout(240)
+@settings(
+    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(operations=st.lists(OPERATIONS, min_size=5, max_size=40))
+def test_the_twins_agree(redis_server: RedisServer, operations: list[tuple[Any, ...]]) -> None:
+    asyncio.run(compare(redis_server.url, operations))
