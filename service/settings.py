@@ -40,7 +40,7 @@ class WorkerSettings(QueueSettings):
     """Checkpoint folder, for the torch engine."""
     max_generations: int = Field(default=16, ge=1)
     """Images drawn at once."""
-    grace_seconds: float = Field(default=20.0, ge=0)
+    grace_seconds: float = Field(default=10.0, ge=0)
     """How long running jobs may go on after SIGTERM before they are handed back."""
     worker_host: str = "127.0.0.1"
     """Where the worker's metrics are served."""

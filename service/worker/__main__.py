@@ -19,6 +19,7 @@ from service.metrics import Metrics
 from service.settings import WorkerSettings, read_settings
 from service.worker.engines import build_engine
 from service.worker.heartbeat import Heartbeat
+from service.worker.persistence import PAUSE_SECONDS
 from service.worker.worker import Worker
 
 logger = logging.getLogger("service.worker")
@@ -78,13 +79,24 @@ async def serve(settings: WorkerSettings, metrics: Metrics) -> None:
 
 async def _started(engine: Engine, stop: asyncio.Event) -> bool:
     """Starts the engine, however long it takes to come up. False if told to stop before."""
-    while not stop.is_set():
-        try:
-            await engine.start()
-            return True
-        except EngineUnavailable as error:
-            logger.warning("%s; trying again", error.message)
-    return False
+    stopping = asyncio.create_task(stop.wait())
+    try:
+        while not stop.is_set():
+            starting = asyncio.create_task(engine.start())
+            await asyncio.wait([starting, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if not starting.done():
+                starting.cancel()
+                await asyncio.wait([starting])
+                return False
+            try:
+                starting.result()
+                return True
+            except EngineUnavailable as error:
+                logger.warning("%s; trying again", error.message)
+                await asyncio.sleep(PAUSE_SECONDS)
+        return False
+    finally:
+        stopping.cancel()
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 
 from service.engine.engine import Engine
 from service.errors import QueueUnavailable
@@ -33,9 +34,32 @@ class Heartbeat:
         self._ttl_seconds = ttl_seconds
         self.engine_ready = False
 
-    async def beat(self) -> None:
-        """Once. Never raises for a queue that is away."""
-        self.engine_ready = await self._engine.ready()
+    async def run(self) -> None:
+        """Checks and beats side by side: an engine that answers slowly silences nobody."""
+        await self._check()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._every_beat(self._check))
+            group.create_task(self._every_beat(self._beat))
+
+    async def sign_off(self) -> None:
+        """Tells that this worker takes no more jobs; `run` must have ended."""
+        try:
+            await self._queue.sign_off(self._worker_id)
+        except QueueUnavailable as error:
+            logger.warning("not signed off: %s", error.message)
+
+    async def _every_beat(self, action: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await action()
+            await asyncio.sleep(self._ttl_seconds / BEATS_PER_TTL)
+
+    async def _check(self) -> None:
+        ready = await self._engine.ready()
+        if ready != self.engine_ready:
+            logger.info("the engine is %s", "ready" if ready else "not ready")
+        self.engine_ready = ready
+
+    async def _beat(self) -> None:
         status = WorkerStatus(
             worker_id=self._worker_id,
             model=self._engine.card.id,
@@ -47,8 +71,3 @@ class Heartbeat:
             await self._queue.heartbeat(status, ttl_seconds=self._ttl_seconds)
         except QueueUnavailable as error:
             logger.warning("no heartbeat: %s", error.message)
-
-    async def run(self) -> None:
-        while True:
-            await self.beat()
-            await asyncio.sleep(self._ttl_seconds / BEATS_PER_TTL)

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from service.engine.engine import Engine
-from service.errors import QueueUnavailable
+from service.errors import JobLost, QueueUnavailable
 from service.jobs.queue import JobQueue, Lease
 from service.metrics import Metrics
 from service.worker.heartbeat import Heartbeat
@@ -56,10 +56,12 @@ class Worker:
         try:
             await asyncio.wait([beating, taking, stopping], return_when=asyncio.FIRST_COMPLETED)
             taking.cancel()
+            beating.cancel()
+            await asyncio.wait([beating])
+            await self._heartbeat.sign_off()
             await asyncio.wait([taking])
             await self._drain()
         finally:
-            beating.cancel()
             stopping.cancel()
         for task in (beating, taking):
             if task.done() and not task.cancelled():
@@ -99,7 +101,7 @@ class Worker:
         try:
             return await asyncio.shield(leasing)
         except asyncio.CancelledError:
-            with suppress(QueueUnavailable):
+            with suppress(QueueUnavailable, JobLost):
                 for lease in await leasing:
                     await self._queue.hand_back(lease)
             raise

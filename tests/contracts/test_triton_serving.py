@@ -84,14 +84,18 @@ async def test_a_generation_that_is_left_stops_before_its_last_band(
         counts = series(triton_server, "nfig_band_latency_seconds_count")
         return sum(counts.values())
 
-    before = executed()
-    for _ in range(6):
+    async def spent_by_one_that_is_left() -> float:
+        before = executed()
         async with aclosing(engine.draw(GENERATION)) as bands:
             await anext(bands)
         # One more band, drawn after the batch that was left.
         await draw(engine, replace(GENERATION, bands=1))
-    spent = executed() - before
-    assert 12 <= spent < 6 * GENERATION.bands
+        return executed() - before - 1
+
+    # A band takes two milliseconds here: on busy cores the news may come too late, but not always.
+    spent = [await spent_by_one_that_is_left() for _ in range(25)]
+    assert 1 <= min(spent) < GENERATION.bands
+    assert max(spent) <= GENERATION.bands
 
 
 async def test_band_latency_is_a_histogram_per_model_and_band(

@@ -100,7 +100,8 @@ class TritonPythonModel:
         for step in self.model.draw(generations, is_alive=lambda row: rows[row][0].is_alive()):
             self.latency[step.band].observe(step.seconds)
             for (caller, generation), row in zip(rows, step.rows, strict=True):
-                if row is not None and caller.open:
+                # Asked again: a response on a cancelled stream can leak or crash Triton's gRPC.
+                if row is not None and caller.is_alive():
                     caller.send(self._tensors(row, step.band, step.seconds, step.batch_size))
                     if step.band + 1 == generation.bands:
                         caller.end()

@@ -34,7 +34,6 @@ async def queue(engine: FakeEngine) -> AsyncGenerator[MemoryQueue]:
     heartbeat = Heartbeat(
         queue=made, engine=engine, worker_id="w", engine_name="fake", ttl_seconds=5.0
     )
-    await heartbeat.beat()
     worker = Worker(
         worker_id="w",
         queue=made,
@@ -47,6 +46,8 @@ async def queue(engine: FakeEngine) -> AsyncGenerator[MemoryQueue]:
     )
     stop = asyncio.Event()
     running = asyncio.create_task(worker.run(stop))
+    while not await made.workers():
+        await asyncio.sleep(0.001)
     yield made
     stop.set()
     await running

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing, asynccontextmanager
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -23,9 +24,9 @@ from service.domain import (
 )
 from service.engine.engine import Canvas, DrawnBand, Engine, Generation, Pixels
 from service.engine.fake_engine import FakeEngine
-from service.errors import EngineUnavailable
+from service.errors import EngineUnavailable, QueueUnavailable
 from service.jobs.memory_queue import MemoryQueue
-from service.jobs.queue import JobQueue, QueueLimits
+from service.jobs.queue import JobQueue, Lease, QueueLimits
 from service.metrics import Metrics
 from service.worker import image_drawing
 from service.worker.heartbeat import Heartbeat
@@ -227,3 +228,79 @@ async def test_a_worker_whose_engine_is_down_takes_nothing(queue: MemoryQueue) -
         (status,) = await queue.workers()
         assert status.engine_ready is False
     assert (await queue.job(job.id)).state is JobState.QUEUED
+
+
+async def test_a_stopping_worker_signs_off_before_it_drains(queue: MemoryQueue) -> None:
+    job = await queue.submit(request_of())
+    async with working(queue, FakeEngine(band_seconds=0.2)) as stop:
+        while (await queue.job(job.id)).state is not JobState.RUNNING:
+            await asyncio.sleep(0.01)
+        stop.set()
+        await asyncio.sleep(0.1)
+        assert list(await queue.workers()) == []
+        assert (await queue.job(job.id)).state is JobState.RUNNING
+    assert (await queue.job(job.id)).state is JobState.COMPLETED
+
+
+async def test_an_engine_that_answers_slowly_does_not_silence_its_worker(
+    queue: MemoryQueue,
+) -> None:
+    class SlowEngine(FakeEngine):
+        checks = 0
+
+        async def ready(self) -> bool:
+            self.checks += 1
+            if self.checks > 1:
+                await asyncio.sleep(60)
+            return True
+
+    async with working(queue, SlowEngine()):
+        await asyncio.sleep(0.1)
+        for _ in range(20):  # two lives of a heartbeat
+            assert len(await queue.workers()) == 1
+            await asyncio.sleep(0.03)
+
+
+async def test_a_worker_takes_no_more_images_than_it_has_room_for(queue: MemoryQueue) -> None:
+    jobs = [await queue.submit(request_of(num_images=2, seed=seed)) for seed in range(4)]
+    async with working(queue, FakeEngine(band_seconds=0.1)):
+        await asyncio.sleep(0.25)
+        states = [(await queue.job(job.id)).state for job in jobs]
+        assert states == [JobState.RUNNING] * 2 + [JobState.QUEUED] * 2
+        for job in jobs:
+            assert (await log_of(queue, job.id))[-1] == JobCompleted()
+
+
+async def test_a_worker_outlives_a_queue_that_is_away_for_a_while() -> None:
+    class AwayQueue(MemoryQueue):
+        away = False
+
+        async def lease(self, *arguments: Any, **options: Any) -> Sequence[Lease]:
+            self._answer()
+            return await super().lease(*arguments, **options)
+
+        async def publish(self, *arguments: Any, **options: Any) -> bool:
+            self._answer()
+            return await super().publish(*arguments, **options)
+
+        async def heartbeat(self, *arguments: Any, **options: Any) -> None:
+            self._answer()
+            await super().heartbeat(*arguments, **options)
+
+        def _answer(self) -> None:
+            if self.away:
+                raise QueueUnavailable("it is away")
+
+    queue = AwayQueue(QueueLimits(lease_seconds=5))
+    async with working(queue, FakeEngine(band_seconds=0.05)):
+        first = await queue.submit(request_of())
+        while (await queue.job(first.id)).state is not JobState.RUNNING:
+            await asyncio.sleep(0.01)
+        queue.away = True
+        await asyncio.sleep(0.7)
+        second = await queue.submit(request_of())
+        queue.away = False
+        for job in (first, second):
+            log = await log_of(queue, job.id)
+            assert [e.band for e in log if isinstance(e, BandCompleted)] == [0, 1, 2, 3, 4]
+            assert log[-1] == JobCompleted()
