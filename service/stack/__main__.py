@@ -100,8 +100,10 @@ def _options(
 
 @contextmanager
 def _explained(progress: Progress, options: StackOptions) -> Iterator[None]:
-    """Turns an expected failure into a message and an exit status, and SIGTERM into a clean end."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    """Turns an expected failure into a message and a status, and a signal into a clean end."""
+    # SIGHUP: a closed terminal.
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         yield
     except (PartFailed, DrawFailed) as error:

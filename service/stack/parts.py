@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import subprocess
 import sys
 import urllib.error
@@ -73,12 +72,6 @@ def export_checkpoint(checkpoint: Path, repository: Path, logs: Path) -> str:
     run_to_end("export", command, log=logs / "export.log", timeout_seconds=EXPORT_SECONDS)
     card = json.loads((repository / "model.json").read_text(encoding="utf-8"))
     return f"{card['id']} {card['digest'][:12]}"
-
-
-def copy_repository(source: Path, target: Path) -> None:
-    """The committed part of a model repository, for an export that must not touch the source."""
-    ignored = shutil.ignore_patterns("*.safetensors", "*.json", "*.onnx", "__pycache__")
-    shutil.copytree(source, target, dirs_exist_ok=True, ignore=ignored)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -139,6 +139,6 @@ def _no_interruption() -> Iterator[None]:
         yield
         return
     with ExitStack() as restore:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             restore.callback(signal.signal, number, signal.signal(number, signal.SIG_IGN))
         yield

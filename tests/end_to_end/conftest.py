@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
@@ -11,7 +12,6 @@ import pytest
 from rich.console import Console
 
 from service.stack.choice import EngineName, choose_engine
-from service.stack.parts import copy_repository
 from service.stack.progress import Progress
 from service.stack.running import RunningStack, StackOptions, run_stack
 
@@ -20,17 +20,33 @@ StartStack = Callable[[EngineName | None], AbstractContextManager[RunningStack]]
 
 
 @pytest.fixture(scope="session")
-def start_stack(tiny_checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> StartStack:
+def new_repository(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
+    """A model repository of one's own that nothing has been exported into."""
+
+    def copy() -> Path:
+        folder = tmp_path_factory.mktemp("repository") / "model_repository"
+        exported = shutil.ignore_patterns("*.safetensors", "*.json", "*.onnx", "__pycache__")
+        shutil.copytree(ROOT / "model_repository", folder, ignore=exported)
+        return folder
+
+    return copy
+
+
+@pytest.fixture(scope="session")
+def start_stack(
+    tiny_checkpoint: Path,
+    new_repository: Callable[[], Path],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> StartStack:
     """Starts a stack of its own with the named engine; None is the best that can run here."""
 
     @contextmanager
     def start(engine: EngineName | None) -> Iterator[RunningStack]:
         folder = tmp_path_factory.mktemp("stack")
-        copy_repository(ROOT / "model_repository", folder / "model_repository")
         options = StackOptions(
             engine=choose_engine(engine).engine,
             checkpoint=tiny_checkpoint,
-            repository=folder / "model_repository",
+            repository=new_repository(),
             logs=folder / "logs",
         )
         with run_stack(options, Progress(console=Console(file=io.StringIO()))) as stack:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import re
 import signal
+import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
+import pytest
 from PIL import Image
-
-from service.stack.parts import copy_repository
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,14 +27,10 @@ def run(*words: str | Path) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_the_demo_leaves_an_image_and_a_film_strip(tiny_checkpoint: Path, tmp_path: Path) -> None:
-    copy_repository(ROOT / "model_repository", tmp_path / "repository")
-    where: list[str | Path] = [
-        "--checkpoint",
-        tiny_checkpoint,
-        "--repository",
-        tmp_path / "repository",
-    ]
+def test_the_demo_leaves_an_image_and_a_film_strip(
+    tiny_checkpoint: Path, new_repository: Callable[[], Path], tmp_path: Path
+) -> None:
+    where = ["--checkpoint", tiny_checkpoint, "--repository", new_repository()]
     ended = run("demo", "--dir", tmp_path / "out", "--class", "dog", *where)
     assert ended.returncode == 0, ended.stdout + ended.stderr
     for name in ("export", "Redis", "worker", "gateway", "drawing 'dog'"):
@@ -45,15 +42,11 @@ def test_the_demo_leaves_an_image_and_a_film_strip(tiny_checkpoint: Path, tmp_pa
         assert strip.width > 6 * 256
 
 
-def test_a_part_that_fails_is_named_with_its_log(tmp_path: Path) -> None:
+def test_a_part_that_fails_is_named_with_its_log(
+    new_repository: Callable[[], Path], tmp_path: Path
+) -> None:
     (tmp_path / "checkpoint").mkdir()
-    copy_repository(ROOT / "model_repository", tmp_path / "repository")
-    where: list[str | Path] = [
-        "--checkpoint",
-        tmp_path / "checkpoint",
-        "--repository",
-        tmp_path / "repository",
-    ]
+    where = ["--checkpoint", tmp_path / "checkpoint", "--repository", new_repository()]
     ended = run("demo", "--dir", tmp_path / "out", *where)
     assert ended.returncode == 1
     assert "export ended with status" in ended.stdout
@@ -66,7 +59,10 @@ def test_a_checkpoint_that_is_not_there_is_refused_by_name(tmp_path: Path) -> No
     assert "--checkpoint" in ended.stderr
 
 
-def test_serve_prints_a_curl_line_and_stops_on_a_signal(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=str)
+def test_serve_prints_a_curl_line_and_stops_on_a_signal(
+    number: signal.Signals, tmp_path: Path
+) -> None:
     words = command("serve", "--engine", "fake", "--dir", tmp_path, "--port", "0")
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -80,5 +76,19 @@ def test_serve_prints_a_curl_line_and_stops_on_a_signal(tmp_path: Path) -> None:
             assert url, printed
             assert httpx.get(f"{url[1]}/health/ready").status_code == 200
         finally:
-            process.send_signal(signal.SIGTERM)
+            process.send_signal(number)
         assert process.wait(40) == 0
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{url[1]}/health/live")
+
+
+def test_an_interrupted_demo_stops_what_it_started(tmp_path: Path) -> None:
+    words = command("demo", "--engine", "fake", "--dir", tmp_path)
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        address = re.search(r"127\.0\.0\.1:(\d+)", process.stdout.readline())
+        process.send_signal(signal.SIGINT)
+        assert process.wait(40) == 130
+    assert address
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", int(address[1])), timeout=5)
