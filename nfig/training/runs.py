@@ -145,7 +145,7 @@ def _first_tokenizer(config: ModelConfig, start_from: Path | None, *, seed: int)
 
 @contextmanager
 def _rough_products(wanted: bool) -> Iterator[None]:
-    """Matrix products of float32 in bfloat16 parts: the head stays out of autocast, and halves."""
+    """Rounds what float32 matrix products multiply: autocast leaves the head, a quarter of all."""
     before = torch.get_float32_matmul_precision()
     if wanted:
         torch.set_float32_matmul_precision("medium")
