@@ -1,7 +1,8 @@
 """What a model is made of: frozen dataclasses, checked when built, saved as JSON with the weights.
 
 Sizes that follow from others are properties. The presets at 256 px carry the published sizes of
-NFIG and VAR (width 64 d, d heads); the small one is what ships trained in `checkpoints/`.
+NFIG and VAR (width 64 d, d heads); of the small ones, `avatars-64` ships trained in `checkpoints/`,
+and `avatars-64-var` is its twin that is quantised as VAR does.
 """
 
 from __future__ import annotations
@@ -9,9 +10,12 @@ from __future__ import annotations
 import dataclasses
 import json
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
+Quantization = Literal["frequency", "area"]
 Basis = Literal["dct", "fft"]
+BandEdges = Literal["nyquist", "literal"]
+CHOICES = {"quantization": Quantization, "basis": Basis, "band_edges": BandEdges}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +26,15 @@ class TokenizerConfig:
     """Pixels per edge of the RGB image."""
     grid_sides: tuple[int, ...] = (1, 2, 3, 5, 8)
     """Tokens per edge of each band's grid; the last one is the latent's own side."""
+    quantization: Quantization = "frequency"
+    """What a band codes: what is left of the latent up to the band's cut-off (NFIG, equation 4), or
+    of the whole latent, area-averaged, and brought back by bicubic resampling and phi (VAR)."""
     basis: Basis = "dct"
     """How the latent is split in frequency: separable DCT-II, or the paper's radial FFT masks."""
+    band_edges: BandEdges = "nyquist"
+    """Cut-offs that match the bands' grid sides, or the paper's formula taken literally: radii that
+    grow with the bands' shares of all tokens. The latter is for basis "fft" only: a DCT band has
+    a whole number of coefficients per axis, which the formula does not give."""
     codebook_size: int = 2048
     """Entries of the one codebook that all bands share (V)."""
     latent_channels: int = 16
@@ -40,6 +51,15 @@ class TokenizerConfig:
     """Self-attention in the decoder, at the latent's resolution."""
 
     def __post_init__(self) -> None:
+        for name, choice in CHOICES.items():
+            if getattr(self, name) not in get_args(choice):
+                raise ValueError(
+                    f"{name} must be one of {get_args(choice)}: {getattr(self, name)!r}"
+                )
+        if self.band_edges == "literal" and self.basis != "fft":
+            raise ValueError(f"band_edges 'literal' needs basis 'fft', not {self.basis!r}")
+        if self.quantization == "area" and self.basis != "dct":
+            raise ValueError(f"basis {self.basis!r} is for quantization 'frequency' only")
         if list(self.grid_sides) != sorted(set(self.grid_sides)) or self.grid_sides[0] < 1:
             raise ValueError(f"grid_sides must rise strictly from 1 or more: {self.grid_sides}")
         if self.image_size != self.latent_side * self.downsampling:
@@ -69,6 +89,11 @@ class TokenizerConfig:
     def num_tokens(self) -> int:
         """Tokens of a whole image (L)."""
         return sum(side * side for side in self.grid_sides)
+
+
+LATER_OPTIONS = {"quantization": "frequency", "band_edges": "nyquist"}
+"""Tokenizer options younger than the first checkpoints, and their defaults, at which they are not
+written: a digest covers the config, and that of an old checkpoint must not change."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +155,11 @@ class ModelConfig:
         return values
 
     def to_json(self) -> str:
-        return json.dumps(dataclasses.asdict(self), indent=2) + "\n"
+        values = dataclasses.asdict(self)
+        for name, default in LATER_OPTIONS.items():
+            if values["tokenizer"][name] == default:
+                del values["tokenizer"][name]
+        return json.dumps(values, indent=2) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> Self:
@@ -173,17 +202,41 @@ IMAGENET_256 = TokenizerConfig(
 )
 
 
-def _published(depth: int) -> ModelConfig:
-    transformer = TransformerConfig(
-        depth=depth, width=64 * depth, num_heads=depth, num_classes=1000
-    )
-    sampling = SamplingDefaults(guidance_scale=4.5, top_k=990)
+PUBLISHED_DEPTHS = (16, 20, 24, 30)
+
+
+def _published(depth: int) -> TransformerConfig:
+    return TransformerConfig(depth=depth, width=64 * depth, num_heads=depth, num_classes=1000)
+
+
+def _nfig(depth: int) -> ModelConfig:
     return ModelConfig(
-        name=f"nfig-d{depth}", tokenizer=IMAGENET_256, transformer=transformer, sampling=sampling
+        name=f"nfig-d{depth}",
+        tokenizer=IMAGENET_256,
+        transformer=_published(depth),
+        sampling=SamplingDefaults(guidance_scale=4.5, top_k=990),
     )
 
 
-PRESETS: dict[str, ModelConfig] = {
-    "avatars-64": ModelConfig(name="avatars-64"),
-    **{f"nfig-d{depth}": _published(depth) for depth in (16, 20, 24, 30)},
-}
+def _var(depth: int) -> ModelConfig:
+    """Sampled as VAR's repository evaluates; its paper says guidance 2."""
+    return ModelConfig(
+        name=f"var-d{depth}",
+        tokenizer=dataclasses.replace(IMAGENET_256, quantization="area"),
+        transformer=_published(depth),
+        sampling=SamplingDefaults(guidance_scale=1.5, top_k=900, top_p=0.96),
+    )
+
+
+AVATARS_64 = ModelConfig(name="avatars-64")
+_BUILT = (
+    AVATARS_64,
+    dataclasses.replace(
+        AVATARS_64,
+        name="avatars-64-var",
+        tokenizer=dataclasses.replace(AVATARS_64.tokenizer, quantization="area"),
+    ),
+    *(_nfig(depth) for depth in PUBLISHED_DEPTHS),
+    *(_var(depth) for depth in PUBLISHED_DEPTHS),
+)
+PRESETS: dict[str, ModelConfig] = {preset.name: preset for preset in _BUILT}

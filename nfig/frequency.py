@@ -1,15 +1,15 @@
-"""Frequency bands of a latent: splitting it, and resampling between its grid and a band's grid.
+"""NFIG's bands: a latent is split by frequency, each band up to a cut-off of its own.
 
 Bands are nested: band k may hold what a grid of side s_k can hold, and no more (its cut-off is
-Nyquist-matched to its grid side). `down` and `up` are one fixed matrix per band and axis, so the
-decode path holds no transform:
+Nyquist-matched to its grid side). Of the fixed matrices between the grids:
 
     down_k @ up_k = I            nothing is lost from a band's grid to the latent grid and back
     up_k @ down_k                a projector: the low-pass of band k
     constants keep their value   whatever the grid
 
 Two bases: "dct" takes the first s_k DCT-II coefficients per axis (mirror boundaries, square
-cut-off); "fft" is the paper's radial masks on the periodic Fourier transform.
+cut-off); "fft" is the paper's radial masks on the periodic Fourier transform. Two kinds of band
+edges: "nyquist" as above; "literal" (for "fft") is the paper's formula, which cuts lower.
 
 Shape legend: B batch, C latent channels, H W latent grid, h w grid of one band, K bands.
 """
@@ -18,11 +18,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from nfig.config import Basis
+from nfig.bands import Bands
+from nfig.config import BandEdges, Basis
 
 
 def dct_basis(side: int) -> Tensor:
@@ -46,7 +48,7 @@ def fourier_basis(side: int) -> Tensor:
     return unit
 
 
-def resampling_matrices(*, band_side: int, latent_side: int, basis: Basis) -> tuple[Tensor, Tensor]:
+def resampling_matrices(band_side: int, *, latent_side: int, basis: Basis) -> tuple[Tensor, Tensor]:
     """`down` (band_side, latent_side) and `up` (latent_side, band_side), both float64."""
     make = dct_basis if basis == "dct" else fourier_basis
     on_band, on_latent = make(band_side), make(latent_side)[:band_side]
@@ -62,34 +64,30 @@ def radial_mask(*, radius: float, latent_side: int) -> Tensor:
     return mask
 
 
-class BandSplit(nn.Module):
-    """The bands of one latent grid."""
+def literal_radius(band: int, grid_sides: Sequence[int]) -> float:
+    """The paper's sigma_k: sigma_(k-1) + (band k's share of all tokens) * sigma_max.
 
-    def __init__(self, grid_sides: Sequence[int], basis: Basis) -> None:
-        super().__init__()
-        self.grid_sides = tuple(grid_sides)
+    sigma_max is half the latent's side, the highest frequency along an axis.
+    """
+    tokens = [side * side for side in grid_sides]
+    # One division at the end: the radius of a band may hit that of a bin exactly.
+    return sum(tokens[: band + 1]) * grid_sides[-1] / (2 * sum(tokens))
+
+
+class BandSplit(Bands):
+    """The bands of one latent grid, as NFIG cuts them."""
+
+    def __init__(
+        self, grid_sides: Sequence[int], basis: Basis, *, band_edges: BandEdges = "nyquist"
+    ) -> None:
+        matrices = partial(resampling_matrices, latent_side=grid_sides[-1], basis=basis)
+        super().__init__(grid_sides, matrices)
         self.basis = basis
-        self.latent_side = self.grid_sides[-1]
-        for band, side in enumerate(self.grid_sides):
-            down, up = resampling_matrices(
-                band_side=side, latent_side=self.latent_side, basis=basis
-            )
-            self.register_buffer(f"down_{band}", down.float(), persistent=False)
-            self.register_buffer(f"up_{band}", up.float(), persistent=False)
+        self.band_edges = band_edges
 
-    @property
-    def num_bands(self) -> int:
-        return len(self.grid_sides)
-
-    def down(self, band: int, x_BCHW: Tensor) -> Tensor:
-        """Latent grid to the band's grid: (B, C, H, W) to (B, C, h, w)."""
-        matrix = self.get_buffer(f"down_{band}").to(x_BCHW.dtype)
-        return matrix @ x_BCHW @ matrix.T
-
-    def up(self, band: int, x_BChw: Tensor) -> Tensor:
-        """The band's grid to the latent grid: (B, C, h, w) to (B, C, H, W)."""
-        matrix = self.get_buffer(f"up_{band}").to(x_BChw.dtype)
-        return matrix @ x_BChw @ matrix.T
+    def goal(self, band: int, latent_BCHW: Tensor) -> Tensor:
+        """The low-pass of the latent at the band's cut-off."""
+        return self.low_pass(band, latent_BCHW)
 
     def low_pass(self, band: int, latent_BCHW: Tensor) -> Tensor:
         """The sum of bands 0 to `band`; all of the latent at the last."""
@@ -97,14 +95,14 @@ class BandSplit(nn.Module):
             return latent_BCHW
         if self.basis == "dct":
             return self.up(band, self.down(band, latent_BCHW))
-        # Paper: sigma_k follows the band's share of all tokens, which leaves bands 2 to 5 of the
-        # published grid sides empty; here the radius is the Nyquist limit of the band's own grid.
-        mask = radial_mask(radius=self.grid_sides[band] / 2, latent_side=self.latent_side)
+        mask = radial_mask(radius=self._radius(band), latent_side=self.latent_side)
         spectrum = torch.fft.fft2(latent_BCHW) * mask.to(latent_BCHW.device)
         low_BCHW: Tensor = torch.fft.ifft2(spectrum).real
         return low_BCHW
 
-    def split(self, latent_BCHW: Tensor) -> list[Tensor]:
-        """The bands f_0 .. f_(K-1), each (B, C, H, W); they sum to the latent."""
-        low = [self.low_pass(band, latent_BCHW) for band in range(self.num_bands)]
-        return [low[0], *(high - low for low, high in zip(low, low[1:], strict=False))]
+    def _radius(self, band: int) -> float:
+        # Paper: sigma_k follows the band's share of all tokens, which leaves bands 1 to 4 of the
+        # published grid sides empty; by default the radius is the Nyquist limit of the band's grid.
+        if self.band_edges == "literal":
+            return literal_radius(band, self.grid_sides)
+        return self.grid_sides[band] / 2

@@ -24,12 +24,7 @@ class FRVAE(nn.Module):
         super().__init__()
         self.config = config
         self.encoder = Encoder(config)
-        self.quantizer = BandQuantizer(
-            grid_sides=config.grid_sides,
-            basis=config.basis,
-            codebook_size=config.codebook_size,
-            latent_channels=config.latent_channels,
-        )
+        self.quantizer = BandQuantizer(config)
         self.decoder = Decoder(config)
 
     def encode(self, images_B3YX: Tensor) -> list[Tensor]:

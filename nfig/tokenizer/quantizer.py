@@ -1,7 +1,8 @@
 """Residual quantisation of a latent, band by band (paper, eq. 4).
 
 Band k codes R_(k-1) + f_k: what the bands before it got wrong plus its own frequencies. With Z(v_k)
-the contribution of its tokens, R_k = R_(k-1) + f_k - Z(v_k). All bands share one codebook.
+the contribution of its tokens, R_k = R_(k-1) + f_k - Z(v_k). All bands share one codebook. VAR is
+the same rule with f_0 the whole latent and nothing after it, and with phi in Z.
 
 Shape legend: B batch rows, C latent channels, H W latent grid, h w grid of one band, l tokens of
 one band, V codebook size, K bands.
@@ -15,8 +16,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from nfig.config import Basis
+from nfig.area import AreaBands
+from nfig.bands import Bands
+from nfig.config import TokenizerConfig
 from nfig.frequency import BandSplit
+from nfig.tokenizer.phi import Phi
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -27,33 +31,27 @@ class Quantized:
     targets_BlC: list[Tensor]
     """What each token stands for, before rounding to the nearest code."""
     canvases_BCHW: list[Tensor]
-    """The sum of the contributions of the bands so far."""
+    """The sum of the contributions of the bands so far; these alone have gradients, to phi."""
 
 
 class BandQuantizer(nn.Module):
-    """The codebook and the rule that picks its entries. Holds no state beside the codebook."""
+    """The codebook, the rule that picks its entries, and for VAR phi. Holds no other state."""
 
     codebook_VC: Tensor
 
-    def __init__(
-        self,
-        *,
-        grid_sides: tuple[int, ...],
-        basis: Basis,
-        codebook_size: int,
-        latent_channels: int,
-    ) -> None:
+    def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()
-        self.bands = BandSplit(grid_sides, basis)
+        channels = config.latent_channels
+        self.bands = _bands(config)
         # A buffer: it is learnt by moving averages (nfig.training.codebook), not by gradients.
-        self.register_buffer("codebook_VC", torch.randn(codebook_size, latent_channels))
+        self.register_buffer("codebook_VC", torch.randn(config.codebook_size, channels))
+        self.phi: Phi | None = None
+        if config.quantization == "area":
+            self.phi = Phi(channels, num_bands=config.num_bands)
 
     def forward(self, latent_BCHW: Tensor) -> Quantized:
-        """Quantises all bands; no gradients."""
-        with torch.no_grad():
-            return self._quantize(latent_BCHW)
-
-    def _quantize(self, latent_BCHW: Tensor) -> Quantized:
+        """Quantises all bands. No gradients reach the latent."""
+        latent_BCHW = latent_BCHW.detach()
         quantized = Quantized(tokens_Bl=[], targets_BlC=[], canvases_BCHW=[])
         canvas_BCHW = torch.zeros_like(latent_BCHW)
         residual_BCHW = torch.zeros_like(latent_BCHW)
@@ -62,7 +60,7 @@ class BandQuantizer(nn.Module):
             target_BlC = self.flatten(self.bands.down(band, residual_BCHW))
             tokens_Bl = self.nearest(target_BlC)
             contribution_BCHW = self.contribution(band, tokens_Bl)
-            residual_BCHW = residual_BCHW - contribution_BCHW
+            residual_BCHW = residual_BCHW - contribution_BCHW.detach()
             canvas_BCHW = canvas_BCHW + contribution_BCHW
             quantized.tokens_Bl.append(tokens_Bl)
             quantized.targets_BlC.append(target_BlC)
@@ -79,9 +77,19 @@ class BandQuantizer(nn.Module):
         """Z(v_k): the codes of one band's tokens, brought to the latent's grid (B, C, H, W)."""
         side = self.bands.grid_sides[band]
         codes_BlC = F.embedding(tokens_Bl, self.codebook_VC)
-        return self.bands.up(band, codes_BlC.mT.unflatten(-1, (side, side)))
+        drawn_BCHW = self.bands.up(band, codes_BlC.mT.unflatten(-1, (side, side)))
+        if self.phi is None:
+            return drawn_BCHW
+        mended_BCHW: Tensor = self.phi(band, drawn_BCHW)
+        return mended_BCHW
 
     @staticmethod
     def flatten(x_BChw: Tensor) -> Tensor:
         """(B, C, h, w) to (B, l, C), row-major."""
         return x_BChw.flatten(2).mT
+
+
+def _bands(config: TokenizerConfig) -> Bands:
+    if config.quantization == "area":
+        return AreaBands(config.grid_sides)
+    return BandSplit(config.grid_sides, config.basis, band_edges=config.band_edges)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from nfig import checkpoint
-from nfig.config import ModelConfig
+from nfig.config import ModelConfig, TokenizerConfig
 from nfig.training.run_folder import RunFolder
 
 RECIPE = "training.json"
@@ -64,7 +64,7 @@ def _card(config: ModelConfig, recipe: dict[str, Any], digest: str) -> str:
         f"- Digest (SHA-256 over config and weights): `{digest}`",
         f"- Tokenizer: {tokenizer.num_bands} bands with grid sides {grid_sides} "
         f"({tokenizer.num_tokens} tokens), {tokenizer.codebook_size} codes "
-        f"of {tokenizer.latent_channels} channels, basis {tokenizer.basis}",
+        f"of {tokenizer.latent_channels} channels, {_cut(tokenizer)}",
         f"- Transformer: depth {transformer.depth}, width {transformer.width}, "
         f"{transformer.num_heads} heads",
         f"- Defaults of sampling: guidance {sampling.guidance_scale}, top-k {sampling.top_k}, "
@@ -79,6 +79,14 @@ def _card(config: ModelConfig, recipe: dict[str, Any], digest: str) -> str:
     if recipe["attribution"]:
         lines += ["", "## Attribution", "", recipe["attribution"].strip()]
     return "\n".join(lines) + "\n"
+
+
+def _cut(tokenizer: TokenizerConfig) -> str:
+    """How the latent is cut into bands."""
+    if tokenizer.quantization == "area":
+        return "area quantization as in VAR"
+    literal = ", literal band edges" if tokenizer.band_edges == "literal" else ""
+    return f"basis {tokenizer.basis}{literal}"
 
 
 def _training_lines(training: dict[str, Any]) -> list[str]:

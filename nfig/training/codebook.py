@@ -40,12 +40,9 @@ class CodebookLearner:
         """Puts the codes onto random vectors of the latent's bands, if that is still to be done."""
         if self.started:
             return
-        bands = self.quantizer.bands
+        targets = self.quantizer.bands.exact_targets(latent_BCHW)
         vectors_TC = torch.cat(
-            [
-                self.quantizer.flatten(bands.down(band, band_BCHW)).flatten(0, 1)
-                for band, band_BCHW in enumerate(bands.split(latent_BCHW))
-            ]
+            [self.quantizer.flatten(target_BChw).flatten(0, 1) for target_BChw in targets]
         )
         picked_VC = vectors_TC[torch.randint(len(vectors_TC), (len(self.uses_V),))]
         # Apart from each other also where the batch has fewer vectors than the codebook entries.

@@ -62,7 +62,7 @@ class TokenizerTask:
         # Distances and residuals need all bits.
         latent_BCHW = latent_BCHW.float()
         self.codebook.start(latent_BCHW)
-        quantized = self.tokenizer.quantizer(latent_BCHW.detach())
+        quantized = self.tokenizer.quantizer(latent_BCHW)
         self.codebook.update(quantized, revive=progress < REVIVE_UNTIL)
         stopped = int(len(rows) * STOPPED_SHARE)
         canvas_BCHW = self._straight_through(latent_BCHW, quantized, stopped=stopped)
@@ -71,6 +71,8 @@ class TokenizerTask:
         commitment = self._commitment(latent_BCHW, quantized)
         reconstruction = self._reconstruction(decoded_B3YX.float(), images_B3YX, stopped=stopped)
         total = reconstruction + COMMITMENT * commitment
+        if self.tokenizer.quantizer.phi is not None:
+            total = total + self._phi_error(latent_BCHW, quantized)
         figures = {
             "loss": total.item(),
             "psnr": psnr(squared_error(decoded_B3YX[stopped:], images_B3YX[stopped:])),
@@ -93,21 +95,29 @@ class TokenizerTask:
         """Canvases with the latent's gradients; the first `stopped` end at one random band."""
         bands = self.tokenizer.quantizer.bands
         band = int(torch.randint(max(bands.num_bands - 1, 1), ()))
-        reached_BCHW = torch.cat(
-            [bands.low_pass(band, latent_BCHW[:stopped]), latent_BCHW[stopped:]]
-        )
+        reached_BCHW = torch.cat([bands.goal(band, latent_BCHW[:stopped]), latent_BCHW[stopped:]])
         canvas_BCHW = torch.cat(
             [quantized.canvases_BCHW[band][:stopped], quantized.canvases_BCHW[-1][stopped:]]
         )
-        return reached_BCHW + (canvas_BCHW - reached_BCHW).detach()
+        through_BCHW = reached_BCHW + (canvas_BCHW - reached_BCHW).detach()
+        if canvas_BCHW.requires_grad:
+            # Paper: in VAR phi learns from the quantisation error alone; here from the pixels too.
+            through_BCHW = through_BCHW + (canvas_BCHW - canvas_BCHW.detach())
+        return through_BCHW
 
     def _commitment(self, latent_BCHW: Tensor, quantized: Quantized) -> Tensor:
         """Keeps what the encoder says near what the tokens can say: the mean of all |R_k|^2."""
         bands = self.tokenizer.quantizer.bands
         errors = [
-            F.mse_loss(bands.low_pass(band, latent_BCHW), canvas_BCHW)
+            F.mse_loss(bands.goal(band, latent_BCHW), canvas_BCHW.detach())
             for band, canvas_BCHW in enumerate(quantized.canvases_BCHW)
         ]
+        return torch.stack(errors).mean()
+
+    def _phi_error(self, latent_BCHW: Tensor, quantized: Quantized) -> Tensor:
+        """The same mean, for phi to make small: VAR's codebook loss."""
+        goal_BCHW = latent_BCHW.detach()
+        errors = [F.mse_loss(canvas_BCHW, goal_BCHW) for canvas_BCHW in quantized.canvases_BCHW]
         return torch.stack(errors).mean()
 
     @torch.no_grad()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+from pathlib import Path
 
 import pytest
 
 from nfig.config import PRESETS, ModelConfig, TokenizerConfig, TransformerConfig
+
+SHIPPED = Path(__file__).parents[2] / "checkpoints"
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -22,6 +26,55 @@ def test_the_shipped_preset_has_the_stated_sizes() -> None:
     assert (tokenizer.image_size, tokenizer.latent_side, tokenizer.downsampling) == (64, 8, 8)
     assert (tokenizer.num_bands, tokenizer.num_tokens) == (5, 103)
     assert tokenizer.widths == (48, 96, 144)
+
+
+@pytest.mark.parametrize(
+    "config", sorted(SHIPPED.glob("*/config.json")), ids=lambda path: path.parent.name
+)
+def test_a_shipped_config_is_written_as_it_was_read(config: Path) -> None:
+    """To the byte: the digest of a checkpoint covers it."""
+    text = config.read_text(encoding="utf-8")
+    assert ModelConfig.from_json(text).to_json() == text
+
+
+@pytest.mark.parametrize("depth", [16, 20, 24, 30])
+def test_var_has_its_published_shapes(depth: int) -> None:
+    preset = PRESETS[f"var-d{depth}"]
+    tokenizer, transformer, sampling = preset.tokenizer, preset.transformer, preset.sampling
+    assert tokenizer.quantization == "area"
+    assert tokenizer.grid_sides == (1, 2, 3, 4, 5, 6, 8, 10, 13, 16)
+    assert (tokenizer.num_tokens, tokenizer.codebook_size) == (680, 4096)
+    assert (tokenizer.latent_channels, tokenizer.channels) == (32, 160)
+    assert (tokenizer.channel_multipliers, tokenizer.num_res_blocks) == ((1, 1, 2, 2, 4), 2)
+    assert (transformer.width, transformer.num_heads) == (64 * depth, depth)
+    assert (transformer.head_width, transformer.num_classes) == (64, 1000)
+    assert (sampling.guidance_scale, sampling.top_k, sampling.top_p) == (1.5, 900, 0.96)
+
+
+@pytest.mark.parametrize(
+    ("nfig", "var"),
+    [("avatars-64", "avatars-64-var"), *((f"nfig-d{d}", f"var-d{d}") for d in (16, 20, 24, 30))],
+)
+def test_a_twin_differs_in_its_quantization_alone(nfig: str, var: str) -> None:
+    one, other = PRESETS[nfig], PRESETS[var]
+    assert other.tokenizer == dataclasses.replace(one.tokenizer, quantization="area")
+    assert other.transformer == one.transformer
+
+
+@pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"quantization": "pixels"}, "quantization"),
+        ({"basis": "wavelet"}, "basis"),
+        ({"band_edges": "soft"}, "band_edges"),
+        ({"band_edges": "literal"}, "band_edges"),
+        ({"band_edges": "literal", "quantization": "area"}, "band_edges"),
+        ({"basis": "fft", "quantization": "area"}, "basis"),
+    ],
+)
+def test_ways_to_cut_that_do_not_exist_are_refused(options: dict[str, str], field: str) -> None:
+    with pytest.raises(ValueError, match=field):
+        TokenizerConfig(**options)
 
 
 @pytest.mark.parametrize("part", ["", "tokenizer", "transformer", "sampling"])

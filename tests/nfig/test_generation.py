@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from nfig import generation as generation_module
-from nfig.config import ModelConfig, TokenizerConfig, TransformerConfig
+from nfig.config import ModelConfig, Quantization, TokenizerConfig, TransformerConfig
 from nfig.generation import (
     NO_TOKEN,
     BandStep,
@@ -47,14 +47,25 @@ VARIED = (
 )
 
 
-@pytest.fixture(scope="module", params=[torch.float64, torch.float32], ids=["f64", "f32"])
+Kind = tuple[Quantization, torch.dtype]
+IN_FLOAT64: tuple[Kind, ...] = (("frequency", torch.float64), ("area", torch.float64))
+IN_FLOAT32: tuple[Kind, ...] = (("frequency", torch.float32), ("area", torch.float32))
+
+
+def kind_name(kind: Kind) -> str:
+    return f"{kind[0]}-f{torch.finfo(kind[1]).bits}"
+
+
+@pytest.fixture(scope="module", params=IN_FLOAT64 + IN_FLOAT32, ids=kind_name)
 def model(request: pytest.FixtureRequest) -> NFIGModel:
     """Stirred, because in a new transformer hardly anything matters."""
+    quantization, dtype = request.param
+    tokenizer = replace(CONFIG.tokenizer, quantization=quantization)
     torch.manual_seed(0)
-    model = NFIGModel(CONFIG).eval()
+    model = NFIGModel(replace(CONFIG, tokenizer=tokenizer)).eval()
     for parameter in model.transformer.parameters():
         parameter.data.add_(torch.randn_like(parameter), alpha=0.3)
-    return model.to(request.param)
+    return model.to(dtype)
 
 
 def tokens_of(steps: Iterable[BandStep]) -> list[Tensor]:
@@ -65,7 +76,7 @@ def draw(model: NFIGModel, *generations: Generation) -> list[Tensor]:
     return tokens_of(generate(model, generations))
 
 
-@pytest.mark.parametrize("model", [torch.float64], ids=["f64"], indirect=True)
+@pytest.mark.parametrize("model", IN_FLOAT64, ids=kind_name, indirect=True)
 def test_the_fast_path_draws_the_tokens_of_the_slow_one(model: NFIGModel) -> None:
     fast, slow = draw(model, *VARIED), tokens_of(generate_slow(model, VARIED))
     assert len(fast) == NUM_BANDS

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from pathlib import Path
@@ -14,7 +15,8 @@ from nfig.export import export_model
 from nfig.export.contract import BATCH_SIZES, CONTRACTS
 from nfig.export.exporter import MANIFEST, verified_folder
 from nfig.export.served_model import ServedModel, padded_size
-from nfig.generation import Generation
+from nfig.generation import Generation, generate
+from nfig.model import NFIGModel
 
 MODELS = [contract.name for contract in CONTRACTS]
 
@@ -131,6 +133,35 @@ def test_batches_are_padded_and_the_padding_stays_inside(
     assert first is not None
     assert alone is not None
     np.testing.assert_array_equal(first.tokens, alone.tokens)
+
+
+@pytest.fixture
+def area_checkpoint(tiny_checkpoint: Path, tmp_path: Path) -> Path:
+    """The tiny checkpoint, quantised as VAR does; phi is new."""
+    model = checkpoint.load(tiny_checkpoint)
+    tokenizer = dataclasses.replace(model.config.tokenizer, quantization="area")
+    other = NFIGModel(dataclasses.replace(model.config, tokenizer=tokenizer))
+    other.load_state_dict(model.state_dict(), strict=False)
+    checkpoint.save(other, tmp_path / "area")
+    return tmp_path / "area"
+
+
+def test_an_export_of_var_serves(repository: Path, area_checkpoint: Path) -> None:
+    export_model(area_checkpoint, repository)
+    transformer, decoder = [
+        ServedModel.load(verified_folder(repository / model / "1")) for model in MODELS
+    ]
+    generations = [dataclasses.replace(a_generation(seed), bands=None) for seed in range(3)]
+    steps = list(transformer.draw(generations))
+    assert [step.band for step in steps] == list(range(6))
+    for step, direct in zip(
+        steps, generate(checkpoint.load(area_checkpoint), generations), strict=True
+    ):
+        for row, tokens_l in zip(step.rows, direct.tokens_Bl.numpy(), strict=True):
+            assert row is not None
+            np.testing.assert_array_equal(row.tokens, tokens_l)
+    canvases = np.stack([row.canvas for row in steps[-1].rows if row is not None])
+    assert decoder.decode(canvases).shape == (3, 32, 32, 3)
 
 
 def test_rows_that_are_not_alive_stop(tiny_checkpoint: Path) -> None:

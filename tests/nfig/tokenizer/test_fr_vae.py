@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from nfig.config import IMAGENET_256, Basis, TokenizerConfig
+from nfig.config import IMAGENET_256, Basis, Quantization, TokenizerConfig
 from nfig.tokenizer import FRVAE
 
 CONFIG = TokenizerConfig(
@@ -22,10 +22,13 @@ CONFIG = TokenizerConfig(
 )
 
 
-@pytest.fixture(scope="module")
-def tokenizer() -> FRVAE:
+AREA = dataclasses.replace(CONFIG, quantization="area")
+
+
+@pytest.fixture(scope="module", params=[CONFIG, AREA], ids=lambda config: config.quantization)
+def tokenizer(request: pytest.FixtureRequest) -> FRVAE:
     torch.manual_seed(0)
-    return FRVAE(CONFIG).eval()
+    return FRVAE(request.param).eval()
 
 
 @pytest.fixture(scope="module")
@@ -82,21 +85,26 @@ def test_every_token_is_the_code_nearest_to_its_target(
 def test_each_band_codes_the_residual_of_those_before_it(
     tokenizer: FRVAE, images_B3YX: Tensor
 ) -> None:
-    """Equation 4: v_k codes R_(k-1) + f_k, which is the low-pass of the latent minus the canvas."""
+    """Equation 4: v_k codes R_(k-1) + f_k, which is the band's goal minus the canvas before it.
+
+    The goal is the low-pass of the latent for NFIG, the latent for VAR.
+    """
     latent = tokenizer.encoder(images_B3YX)
     quantizer = tokenizer.quantizer
     quantized = quantizer(latent)
     canvas = torch.zeros_like(latent)
     for band in range(CONFIG.num_bands):
-        target = quantizer.bands.low_pass(band, latent) - canvas
+        target = quantizer.bands.goal(band, latent) - canvas
         expected = quantizer.flatten(quantizer.bands.down(band, target))
         torch.testing.assert_close(quantized.targets_BlC[band], expected, atol=1e-4, rtol=1e-4)
         canvas = quantized.canvases_BCHW[band]
 
 
 @torch.no_grad()
-def test_a_codebook_that_holds_the_targets_makes_no_error(tokenizer: FRVAE) -> None:
-    """A latent made of codes is its own canvas, however many bands it takes."""
+def test_a_codebook_that_holds_the_targets_makes_no_error() -> None:
+    """A latent made of codes is its own canvas, however many bands it takes. Not so after phi."""
+    torch.manual_seed(0)
+    tokenizer = FRVAE(CONFIG)
     bands = tokenizer.quantizer.bands
     codes_VC = tokenizer.quantizer.codebook_VC
     first_BC11 = codes_VC[:4, :, None, None]
@@ -136,6 +144,30 @@ def test_the_next_input_is_the_canvas_on_the_grid_of_the_band(tokenizer: FRVAE) 
 
 
 @torch.no_grad()
+def test_quantising_and_decoding_are_deterministic(tokenizer: FRVAE, images_B3YX: Tensor) -> None:
+    quantized = tokenizer.quantizer(tokenizer.encoder(images_B3YX))
+    again_Bl = tokenizer.encode(images_B3YX)
+    for tokens, again in zip(quantized.tokens_Bl, again_Bl, strict=True):
+        assert torch.equal(tokens, again)
+    for band, canvas in enumerate(quantized.canvases_BCHW):
+        assert torch.equal(tokenizer.canvas(again_Bl, upto=band), canvas)
+
+
+def test_gradients_reach_phi_and_nothing_else(tokenizer: FRVAE, images_B3YX: Tensor) -> None:
+    latent = tokenizer.encoder(images_B3YX).detach().requires_grad_()
+    quantized = tokenizer.quantizer(latent)
+    learns = tokenizer.quantizer.phi is not None
+    assert all(canvas.requires_grad == learns for canvas in quantized.canvases_BCHW)
+    assert not any(targets.requires_grad for targets in quantized.targets_BlC)
+    if learns:
+        names, parameters = zip(*tokenizer.named_parameters(), strict=True)
+        total = torch.stack(quantized.canvases_BCHW).square().sum()
+        found = torch.autograd.grad(total, [latent, *parameters], allow_unused=True)
+        reached = {n for n, g in zip(["latent", *names], found, strict=True) if g is not None}
+        assert reached == {name for name in names if name.startswith("quantizer.phi.")}
+
+
+@torch.no_grad()
 def test_it_also_works_in_double_precision(images_B3YX: Tensor) -> None:
     tokenizer = FRVAE(CONFIG).double().eval()
     tokens_Bl = tokenizer.encode(images_B3YX.double())
@@ -156,9 +188,16 @@ def test_both_bases_make_images(basis: Basis, images_B3YX: Tensor) -> None:
     assert tokenizer.decode(tokenizer.encode(images_B3YX)).shape == images_B3YX.shape
 
 
-def test_the_published_sizes_can_be_built() -> None:
+@torch.no_grad()
+def test_the_literal_band_edges_make_images(images_B3YX: Tensor) -> None:
+    tokenizer = FRVAE(dataclasses.replace(CONFIG, basis="fft", band_edges="literal")).eval()
+    assert tokenizer.decode(tokenizer.encode(images_B3YX)).shape == images_B3YX.shape
+
+
+@pytest.mark.parametrize("quantization", ["frequency", "area"])
+def test_the_published_sizes_can_be_built(quantization: Quantization) -> None:
     with torch.device("meta"):
-        tokenizer = FRVAE(IMAGENET_256)
+        tokenizer = FRVAE(dataclasses.replace(IMAGENET_256, quantization=quantization))
     assert IMAGENET_256.downsampling == 16
     assert IMAGENET_256.num_tokens == 680
     assert tokenizer.quantizer.codebook_VC.shape == (4096, 32)

@@ -7,17 +7,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from nfig.config import ModelConfig, TokenizerConfig, TransformerConfig
+from nfig.config import ModelConfig, Quantization, TokenizerConfig, TransformerConfig
 from nfig.data import LabelledImages
 from nfig.training.reporting import Reporter
 from nfig.training.run_folder import RunFolder
 
 
 @pytest.fixture
-def config() -> ModelConfig:
+def quantization() -> Quantization:
+    """That of `config`; a test that wants both says so."""
+    return "frequency"
+
+
+@pytest.fixture
+def config(quantization: Quantization) -> ModelConfig:
     return ModelConfig(
         name="tiny",
         tokenizer=TokenizerConfig(
+            quantization=quantization,
             image_size=16,
             grid_sides=(1, 2, 4),
             codebook_size=32,

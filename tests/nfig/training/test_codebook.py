@@ -5,16 +5,15 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from nfig.config import TokenizerConfig
 from nfig.tokenizer import BandQuantizer
 from nfig.training.codebook import STEPS_BETWEEN_REVIVALS, CodebookLearner
 
 
 def quantizer(codes_VC: Tensor) -> BandQuantizer:
+    size, channels = codes_VC.shape
     made = BandQuantizer(
-        grid_sides=(1,),
-        basis="dct",
-        codebook_size=codes_VC.shape[0],
-        latent_channels=codes_VC.shape[1],
+        TokenizerConfig(image_size=8, grid_sides=(1,), codebook_size=size, latent_channels=channels)
     )
     made.codebook_VC.copy_(codes_VC)
     return made

@@ -24,6 +24,8 @@ OPTIONS = TrainingOptions(
 )
 HELD_OUT = 2
 
+both_quantizations = pytest.mark.parametrize("quantization", ["frequency", "area"])
+
 
 @pytest.fixture
 def tokenizer_folder(
@@ -47,6 +49,7 @@ def losses(run: RunFolder) -> list[float]:
     return [record["loss"] for record in run.records() if "loss" in record]
 
 
+@both_quantizations
 @pytest.mark.parametrize("autocast", [False, True])
 def test_a_tokenizer_learns_to_reconstruct(
     autocast: bool,
@@ -73,6 +76,7 @@ def test_a_tokenizer_learns_to_reconstruct(
         torch.testing.assert_close(value, result.averaged.state_dict()[name], atol=1e-2, rtol=1e-2)
 
 
+@both_quantizations
 @pytest.mark.parametrize("autocast", [False, True])
 def test_a_transformer_learns_to_predict_tokens(
     autocast: bool,
@@ -103,7 +107,16 @@ def test_a_transformer_learns_to_predict_tokens(
     for name, value in model.tokenizer.state_dict().items():
         assert torch.equal(value, tokenizer_state[name])
     card = (tmp_path / "out" / checkpoint.CARD).read_text()
-    for part in (digest, "red, blue", "### Tokenizer", "### Transformer", "By a test.", "psnr"):
+    cut = {"frequency": "basis dct", "area": "area quantization"}[config.tokenizer.quantization]
+    for part in (
+        digest,
+        cut,
+        "red, blue",
+        "### Tokenizer",
+        "### Transformer",
+        "By a test.",
+        "psnr",
+    ):
         assert part in card
 
 
@@ -129,6 +142,7 @@ def same(one: TrainingResult, other: TrainingResult) -> bool:
     return all(torch.equal(v, others[name]) for name, v in one.averaged.state_dict().items())
 
 
+@both_quantizations
 @pytest.mark.parametrize("kind", ["tokenizer", "transformer"])
 def test_a_training_that_was_stopped_ends_with_the_same_weights(
     kind: str,
