@@ -50,6 +50,8 @@ def fourier_basis(side: int) -> Tensor:
 
 def resampling_matrices(band_side: int, *, latent_side: int, basis: Basis) -> tuple[Tensor, Tensor]:
     """`down` (band_side, latent_side) and `up` (latent_side, band_side), both float64."""
+    # Paper: bands are interpolated between grids, which loses and invents frequencies; a change of
+    # grid in the band's own basis does neither.
     make = dct_basis if basis == "dct" else fourier_basis
     on_band, on_latent = make(band_side), make(latent_side)[:band_side]
     # Keeps constants: the first coefficient of a constant grows with the root of the side.
@@ -92,8 +94,11 @@ class BandSplit(Bands):
     def low_pass(self, band: int, latent_BCHW: Tensor) -> Tensor:
         """The sum of bands 0 to `band`; all of the latent at the last."""
         if band == self.num_bands - 1:
+            # Paper: ends at a sigma_max that it does not state; if that is half the side, no band
+            # holds the spectrum's corners. Here the last band takes the rest.
             return latent_BCHW
         if self.basis == "dct":
+            # Paper: FFT and masks, which wrap around at the image's edges.
             return self.up(band, self.down(band, latent_BCHW))
         mask = radial_mask(radius=self._radius(band), latent_side=self.latent_side)
         spectrum = torch.fft.fft2(latent_BCHW) * mask.to(latent_BCHW.device)

@@ -13,7 +13,10 @@ from nfig.tokenizer.layers import conv3, norm, stage, to_memory_format
 
 
 class Encoder(nn.Module):
-    """Images (B, 3, side, side) in [-1, 1] to latents (B, C, H, W)."""
+    """Images (B, 3, side, side) in [-1, 1] to latents (B, C, H, W).
+
+    Paper: starts from DINOv2's weights; ours starts from nothing, so that no download is needed.
+    """
 
     def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()

@@ -43,7 +43,8 @@ class BandQuantizer(nn.Module):
         super().__init__()
         channels = config.latent_channels
         self.bands = _bands(config)
-        # A buffer: it is learnt by moving averages (nfig.training.codebook), not by gradients.
+        # Paper: does not say how codes learn. A buffer: ours do by moving averages, see
+        # nfig.training.codebook, not by gradients.
         self.register_buffer("codebook_VC", torch.randn(config.codebook_size, channels))
         self.phi: Phi | None = None
         if config.quantization == "area":

@@ -22,7 +22,10 @@ from nfig.training.losses import ReconstructionWeights, psnr, reconstruction_los
 
 COMMITMENT = 0.25
 STOPPED_SHARE = 0.25
-"""Rows of a batch whose canvas stops at a random band."""
+"""Rows of a batch whose canvas stops at a random band, because a generation may.
+
+Paper: says nothing of canvases that are not whole.
+"""
 STOPPED_WEIGHT = 0.15
 REVIVE_UNTIL = 0.8
 """Progress after which codes stay where they are, so that the averaged weights fit them."""
