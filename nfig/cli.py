@@ -140,6 +140,48 @@ def train_transformer(  # noqa: PLR0913
     typer.echo(f"{out}: digest {runs.publish(folder, out)}")
 
 
+@train_app.command("decoder")
+@_user_errors
+def train_decoder(  # noqa: PLR0913
+    data: Data,
+    model: Annotated[Path, typer.Option(help="Checkpoint folder whose decoder is trained on.")],
+    run: Run,
+    out: Out,
+    epochs: Epochs = None,
+    minutes: Minutes = None,
+    batch_size: BatchSize = 32,
+    learning_rate: LearningRate = 3e-4,
+    seed: Seed = 0,
+) -> None:
+    """Teach a model's decoder to draw what looks real; its tokens stay as they are."""
+    from nfig import data as datasets
+    from nfig.training import runs
+    from nfig.training.options import TrainingOptions
+    from nfig.training.reporting import Reporter
+    from nfig.training.run_folder import RunFolder
+
+    folder = RunFolder(run)
+    options = TrainingOptions(
+        epochs=epochs,
+        minutes=minutes,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        weight_decay=1e-4,
+        betas=(0.5, 0.95),
+        seed=seed,
+    )
+    with Reporter("decoder") as reporter:
+        runs.train_decoder(
+            datasets.load_images(data),
+            model_from=model,
+            run=folder,
+            options=options,
+            reporter=reporter,
+            attribution=_attribution(data),
+        )
+    typer.echo(f"{out}: digest {runs.publish(folder, out)}")
+
+
 @app.command()
 @_user_errors
 def publish(run: Run, out: Out) -> None:

@@ -20,6 +20,7 @@ from nfig.data import HELD_OUT_PER_CLASS, LabelledImages
 from nfig.model import NFIGModel
 from nfig.tokenizer import FRVAE
 from nfig.training.card import read_recipe, write_card
+from nfig.training.decoder_trainer import DecoderTask
 from nfig.training.loop import TrainingResult, train
 from nfig.training.options import TrainingOptions
 from nfig.training.reporting import Reporter
@@ -30,6 +31,8 @@ from nfig.transformer import NextFrequencyTransformer
 
 TOKENIZER_FOLDER = "tokenizer"
 """Inside a transformer's run: the checkpoint whose tokens it predicts."""
+MODEL_FOLDER = "model"
+"""Inside a decoder's run: the checkpoint that gets it."""
 CACHED_IMAGES = "tokens.pt"
 
 
@@ -88,10 +91,7 @@ def train_transformer(  # noqa: PLR0913 - all but two are keywords
     recipe = read_recipe(tokenizer_from)
     facts = _facts("transformer", config, data, options, recipe, attribution)
     run.begin({**facts, "tokenizer_digest": checkpoint.digest(tokenizer_from)})
-    kept = run.path / TOKENIZER_FOLDER
-    if not kept.exists():
-        # So that the run can be resumed and published by itself.
-        shutil.copytree(tokenizer_from, kept)
+    _keep(tokenizer_from, run.path / TOKENIZER_FOLDER)
     torch.manual_seed(options.seed)
     model = NFIGModel(config)
     model.tokenizer.load_state_dict(tokenizer.state_dict())
@@ -109,6 +109,39 @@ def train_transformer(  # noqa: PLR0913 - all but two are keywords
         return train(task, options, run, reporter)
 
 
+def train_decoder(
+    data: LabelledImages,
+    *,
+    model_from: Path,
+    run: RunFolder,
+    options: TrainingOptions,
+    reporter: Reporter,
+    held_out: int = HELD_OUT_PER_CLASS,
+    attribution: str = "",
+) -> TrainingResult:
+    """Begins or resumes the run, which gives the checkpoint `model_from` a decoder that draws
+    sharper; its tokens stay as they are.
+
+    Raises ValueError if data and checkpoint do not fit, or the run is another training.
+    """
+    model = checkpoint.load(model_from)
+    _check_data(model.config, data)
+    recipe = read_recipe(model_from)
+    facts = _facts("decoder", model.config, data, options, recipe, attribution)
+    run.begin({**facts, "model_digest": checkpoint.digest(model_from)})
+    _keep(model_from, run.path / MODEL_FOLDER)
+    training, rest = data.split(held_out)
+    torch.manual_seed(options.seed)
+    task = DecoderTask(
+        model.tokenizer,
+        training=training,
+        held_out=rest,
+        autocast=options.autocast,
+        token_cache=run.path / CACHED_IMAGES,
+    )
+    return train(task, options, run, reporter)
+
+
 def publish(run: RunFolder, folder: Path) -> str:
     """Writes the run's averaged weights, as last saved, as a checkpoint; returns its digest.
 
@@ -124,6 +157,10 @@ def publish(run: RunFolder, folder: Path) -> str:
         tokenizer = FRVAE(config.tokenizer)
         tokenizer.load_state_dict(state["averaged"])
         checkpoint.save_tokenizer(config, tokenizer, folder)
+    elif facts["kind"] == "decoder":
+        model = checkpoint.load(run.path / MODEL_FOLDER)
+        model.tokenizer.decoder.load_state_dict(state["averaged"])
+        checkpoint.save(model, folder)
     else:
         transformer = NextFrequencyTransformer(config.transformer, config.tokenizer)
         transformer.load_state_dict(state["averaged"])
@@ -131,6 +168,12 @@ def publish(run: RunFolder, folder: Path) -> str:
         checkpoint.save(assemble(config, tokenizer, transformer), folder)
     write_card(folder, run, step=state["step"], seconds=state["seconds"])
     return checkpoint.digest(folder)
+
+
+def _keep(source: Path, folder: Path) -> None:
+    """Copies a checkpoint into a run, so that it can be resumed and published by itself."""
+    if not folder.exists():
+        shutil.copytree(source, folder)
 
 
 def _first_tokenizer(config: ModelConfig, start_from: Path | None, *, seed: int) -> FRVAE:

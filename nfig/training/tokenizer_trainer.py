@@ -8,17 +8,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nfig.data import LabelledImages
-from nfig.images import Pixels, image_grid, to_pixels
+from nfig.images import Pixels
 from nfig.tokenizer import FRVAE, Quantized
 from nfig.training.codebook import CodebookLearner
 from nfig.training.loop import StepLoss
 from nfig.training.losses import ReconstructionWeights, psnr, reconstruction_loss, squared_error
+from nfig.training.reconstructions import psnr_per_band, reconstruction_picture
 
 COMMITMENT = 0.25
 STOPPED_SHARE = 0.25
@@ -29,8 +29,6 @@ Paper: says nothing of canvases that are not whole.
 STOPPED_WEIGHT = 0.15
 REVIVE_UNTIL = 0.8
 """Progress after which codes stay where they are, so that the averaged weights fit them."""
-EVALUATION_BATCH = 100
-PICTURE_ROWS = 16
 
 
 class TokenizerTask:
@@ -127,45 +125,34 @@ class TokenizerTask:
     def evaluate(self, averaged: nn.Module) -> Mapping[str, float]:
         """PSNR of held-out images after each band, and the share of codes that they use."""
         assert isinstance(averaged, FRVAE)
-        num_bands = averaged.config.num_bands
         used_V = torch.zeros(averaged.config.codebook_size, dtype=torch.bool)
-        errors = np.zeros(num_bands)
-        for rows in torch.arange(len(self.held_out)).split(EVALUATION_BATCH):
-            images_B3YX = self.held_out.images(rows)
-            tokens_Bl = averaged.encode(images_B3YX)
-            for band in range(num_bands):
-                used_V[tokens_Bl[band].flatten()] = True
-                decoded_B3YX = averaged.decode(tokens_Bl, upto=band)
-                errors[band] += squared_error(decoded_B3YX, images_B3YX) * len(rows)
-        figures = {
-            f"psnr_band_{band}": round(psnr(error / len(self.held_out)), 3)
-            for band, error in enumerate(errors)
-        }
-        return {
-            **figures,
-            "psnr": figures[f"psnr_band_{num_bands - 1}"],
-            "codes_used": round(float(used_V.float().mean()), 4),
-        }
+
+        def redrawn(rows: Tensor) -> list[Tensor]:
+            tokens_Bl = averaged.encode(self.held_out.images(rows))
+            used_V[torch.cat(tokens_Bl, dim=1).flatten()] = True
+            return _after_each_band(averaged, tokens_Bl)
+
+        figures = psnr_per_band(self.held_out, redrawn)
+        return {**figures, "codes_used": round(float(used_V.float().mean()), 4)}
 
     @torch.no_grad()
     def picture(self, averaged: nn.Module) -> Pixels:
-        """One held-out image a row: the original, then its canvas after each band."""
         assert isinstance(averaged, FRVAE)
-        count = min(PICTURE_ROWS, len(self.held_out))
-        rows = torch.linspace(0, len(self.held_out) - 1, count).long()
-        images_B3YX = self.held_out.images(rows)
-        tokens_Bl = averaged.encode(images_B3YX)
-        bands = range(averaged.config.num_bands)
-        columns = [to_pixels(averaged.decode(tokens_Bl, upto=band)) for band in bands]
-        columns = [to_pixels(images_B3YX), *columns]
-        pixels: Pixels = np.stack(columns, axis=1).reshape(-1, *columns[0].shape[1:])
-        return image_grid(pixels, columns=len(columns))
+
+        def redrawn(rows: Tensor) -> list[Tensor]:
+            return _after_each_band(averaged, averaged.encode(self.held_out.images(rows)))
+
+        return reconstruction_picture(self.held_out, redrawn)
 
     def state(self) -> dict[str, Any]:
         return self.codebook.state()
 
     def restore(self, state: dict[str, Any]) -> None:
         self.codebook.restore(state)
+
+
+def _after_each_band(tokenizer: FRVAE, tokens_Bl: list[Tensor]) -> list[Tensor]:
+    return [tokenizer.decode(tokens_Bl, upto=band) for band in range(len(tokens_Bl))]
 
 
 def _flip_some(images_B3YX: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ bands from band 1 on, V codebook size, 3YX RGB image.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +21,9 @@ from nfig.images import Pixels, image_grid
 from nfig.model import NFIGModel
 from nfig.tokenizer import FRVAE
 from nfig.training.loop import StepLoss
+from nfig.training.tokens import cached_tokens
 from nfig.transformer import NextFrequencyTransformer
 
-ENCODING_BATCH = 200
 EVALUATION_BATCH = 100
 PICTURE_CLASSES = 16
 PICTURE_PER_CLASS = 4
@@ -56,7 +56,7 @@ class TransformerTask:
             self.forward = torch.compile(self.transformer, dynamic=False)  # type: ignore[assignment]
         self.labels = torch.from_numpy(training.labels)
         self.held_out_labels = torch.from_numpy(held_out.labels)
-        self.tokens_NL, self.held_out_tokens_NL = _cached_tokens(
+        self.tokens_NL, self.held_out_tokens_NL = cached_tokens(
             self.tokenizer, [training, held_out], token_cache
         )
 
@@ -132,28 +132,3 @@ def assemble(config: ModelConfig, tokenizer: nn.Module, transformer: nn.Module) 
     model.tokenizer.load_state_dict(tokenizer.state_dict())
     model.transformer.load_state_dict(transformer.state_dict())
     return model.eval().requires_grad_(False)
-
-
-def _cached_tokens(
-    tokenizer: FRVAE, data: Sequence[LabelledImages], cache: Path | None
-) -> list[Tensor]:
-    if cache is not None and cache.exists():
-        kept: list[Tensor] = torch.load(cache, weights_only=True)
-        return kept
-    tokens = [_encode_all(tokenizer, part) for part in data]
-    if cache is not None:
-        torch.save(tokens, cache)
-    return tokens
-
-
-@torch.no_grad()
-def _encode_all(tokenizer: FRVAE, data: LabelledImages) -> Tensor:
-    """int16 or wider (N, L)."""
-    small = tokenizer.config.codebook_size <= torch.iinfo(torch.int16).max + 1
-    batches = [
-        torch.cat(tokenizer.encode(data.images(rows)), dim=1).to(
-            torch.int16 if small else torch.int32
-        )
-        for rows in torch.arange(len(data)).split(ENCODING_BATCH)
-    ]
-    return torch.cat(batches)

@@ -13,6 +13,7 @@ import torch
 from nfig import checkpoint
 from nfig.config import ModelConfig
 from nfig.data import LabelledImages
+from nfig.model import NFIGModel
 from nfig.training import runs
 from nfig.training.loop import TrainingResult
 from nfig.training.options import TrainingOptions
@@ -38,6 +39,16 @@ def tokenizer_folder(
     )
     runs.publish(run, tmp_path / "tokenizer")
     return tmp_path / "tokenizer"
+
+
+@pytest.fixture
+def model_folder(tokenizer_folder: Path, tmp_path: Path) -> Path:
+    """A whole checkpoint, whose transformer has learnt nothing."""
+    config, tokenizer = checkpoint.load_tokenizer(tokenizer_folder)
+    model = NFIGModel(config)
+    model.tokenizer.load_state_dict(tokenizer.state_dict())
+    checkpoint.save(model, tmp_path / "model")
+    return tmp_path / "model"
 
 
 def held_out(run: RunFolder) -> dict[str, float]:
@@ -120,6 +131,30 @@ def test_a_transformer_learns_to_predict_tokens(
         assert part in card
 
 
+@pytest.mark.parametrize("autocast", [False, True])
+def test_a_decoder_learns_and_leaves_all_else_alone(
+    autocast: bool,
+    data: LabelledImages,
+    run: RunFolder,
+    reporter: Reporter,
+    model_folder: Path,
+    tmp_path: Path,
+) -> None:
+    options = dataclasses.replace(OPTIONS, autocast=autocast)
+    runs.train_decoder(
+        data, model_from=model_folder, run=run, options=options, reporter=reporter, held_out=2
+    )
+    assert losses(run)[-1] < 0.9 * losses(run)[0]
+    assert set(held_out(run)) == {"psnr_band_0", "psnr_band_1", "psnr_band_2", "psnr"}
+    runs.publish(run, tmp_path / "out")
+    before = checkpoint.load(model_folder).state_dict()
+    after = checkpoint.load(tmp_path / "out").state_dict()
+    changed = {name for name, value in after.items() if not torch.equal(value, before[name])}
+    assert changed
+    assert all(name.startswith("tokenizer.decoder.") for name in changed)
+    assert "### Decoder" in (tmp_path / "out" / checkpoint.CARD).read_text()
+
+
 def stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes the next training end as if SIGTERM had come during step `steps`."""
     from nfig.training import loop
@@ -143,13 +178,14 @@ def same(one: TrainingResult, other: TrainingResult) -> bool:
 
 
 @both_quantizations
-@pytest.mark.parametrize("kind", ["tokenizer", "transformer"])
+@pytest.mark.parametrize("kind", ["tokenizer", "transformer", "decoder"])
 def test_a_training_that_was_stopped_ends_with_the_same_weights(
     kind: str,
     config: ModelConfig,
     data: LabelledImages,
     reporter: Reporter,
     tokenizer_folder: Path,
+    model_folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -165,6 +201,8 @@ def test_a_training_that_was_stopped_ends_with_the_same_weights(
         }
         if kind == "tokenizer":
             return runs.train_tokenizer(config, data, **common)
+        if kind == "decoder":
+            return runs.train_decoder(data, model_from=model_folder, **common)
         return runs.train_transformer(config, data, tokenizer_from=tokenizer_folder, **common)
 
     undisturbed = train("undisturbed")
