@@ -50,6 +50,20 @@ def _user_errors(command: Callable[P, None]) -> Callable[P, None]:
 # Imports inside the commands: torch takes seconds, which `--help` need not.
 
 
+@data_app.command("avatars-16")
+@_user_errors
+def data_avatars(
+    out: Annotated[Path, typer.Option(help="Folder to write train64.npz and its companions to.")],
+    per_class: Annotated[int, typer.Option(help="Images of each of the 16 classes.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Same seed, same images.")] = 0,
+) -> None:
+    """Draw the set that the shipped model was trained on; needs Node.js and npm."""
+    from nfig.data import avatars
+
+    built = avatars.build(out, per_class=per_class, seed=seed)
+    typer.echo(f"{out}: {len(built)} images, digest {built.digest}")
+
+
 @data_app.command("folder")
 @_user_errors
 def data_folder(

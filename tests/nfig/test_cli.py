@@ -106,6 +106,7 @@ def test_what_is_wrong_is_said_in_one_line(
         ([*train, "--data", data, "--run", "a"], "epochs or minutes"),
         ([*train, "--data", data, "--run", "../a", "--epochs", 1], "run must be"),
         ([*train, "--data", data, "--run", "a", "--epochs", 1, "--preset", "x"], "preset"),
+        (["data", "avatars-16", "--out", tmp_path / "out", "--per-class", 0], "per_class"),
         (["data", "folder", tmp_path / "x", "--out", tmp_path / "x.npz"], "no folder"),
         (["publish", "--run", "nothing", "--out", tmp_path / "out"], "no run"),
         (["export", "--model", tmp_path, "--repository", tmp_path], "no checkpoint"),
