@@ -21,6 +21,8 @@ DEFAULT_PRESET = "avatars-64"
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False)
 train_app = typer.Typer(help="Train a part of a model.", no_args_is_help=True)
 app.add_typer(train_app, name="train")
+data_app = typer.Typer(help="Make a data set to train on.", no_args_is_help=True)
+app.add_typer(data_app, name="data")
 
 Data = Annotated[Path, typer.Option(help="An .npz file with x (uint8, NHWC) and y (labels).")]
 Run = Annotated[str, typer.Option(help="Name of the run; an existing one is resumed.")]
@@ -46,6 +48,34 @@ def _user_errors(command: Callable[P, None]) -> Callable[P, None]:
 
 
 # Imports inside the commands: torch takes seconds, which `--help` need not.
+
+
+@data_app.command("avatars-16")
+@_user_errors
+def data_avatars(
+    out: Annotated[Path, typer.Option(help="Folder to write train64.npz and its companions to.")],
+    per_class: Annotated[int, typer.Option(help="Images of each of the 16 classes.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Same seed, same images.")] = 0,
+) -> None:
+    """Draw the set that the shipped model was trained on; needs Node.js and npm."""
+    from nfig.data import avatars
+
+    built = avatars.build(out, per_class=per_class, seed=seed)
+    typer.echo(f"{out}: {len(built)} images, digest {built.digest}")
+
+
+@data_app.command("folder")
+@_user_errors
+def data_folder(
+    images: Annotated[Path, typer.Argument(help="Folder with a folder of images for each class.")],
+    out: Annotated[Path, typer.Option(help="The .npz file to write.")],
+    side: Annotated[int, typer.Option(help="Pixels per edge.")] = 64,
+) -> None:
+    """Pack your own images into one file."""
+    from nfig.data.image_folder import pack_folder
+
+    packed = pack_folder(images, out, side=side)
+    typer.echo(f"{out}: {len(packed)} images of {len(packed.class_names)} classes")
 
 
 @train_app.command("tokenizer")

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
-from nfig import checkpoint, cli
+from nfig import checkpoint, cli, images
 from nfig.config import PRESETS, ModelConfig, TokenizerConfig, TransformerConfig
 
 TINY = ModelConfig(
@@ -77,6 +77,16 @@ def test_a_grid_is_written(tiny_checkpoint: Path, tmp_path: Path) -> None:
     assert (tmp_path / "grid.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_folder_of_images_becomes_data(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        images.save_png(tmp_path / "mine" / name / "a.png", np.zeros((4, 6, 3), np.uint8))
+    out = tmp_path / "data.npz"
+    said = nfig("data", "folder", tmp_path / "mine", "--out", out, "--side", 8)
+    assert "2 images of 2 classes" in said
+    with np.load(out) as packed:
+        assert packed["x"].shape == (2, 8, 8, 3)
+
+
 def test_what_is_wrong_is_said_in_one_line(
     tiny_checkpoint: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +106,8 @@ def test_what_is_wrong_is_said_in_one_line(
         ([*train, "--data", data, "--run", "a"], "epochs or minutes"),
         ([*train, "--data", data, "--run", "../a", "--epochs", 1], "run must be"),
         ([*train, "--data", data, "--run", "a", "--epochs", 1, "--preset", "x"], "preset"),
+        (["data", "avatars-16", "--out", tmp_path / "out", "--per-class", 0], "per_class"),
+        (["data", "folder", tmp_path / "x", "--out", tmp_path / "x.npz"], "no folder"),
         (["publish", "--run", "nothing", "--out", tmp_path / "out"], "no run"),
         (["export", "--model", tmp_path, "--repository", tmp_path], "no checkpoint"),
         (["export", "--model", tiny_checkpoint, "--repository", tmp_path], "model repository"),
