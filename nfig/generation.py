@@ -49,6 +49,9 @@ class Generation:
     """0 always takes the likeliest code."""
     bands: int | None = None
     """Bands to draw, all if None; fewer give a prefix of the same tokens, a blurrier image."""
+    kept: tuple[tuple[int, ...], ...] = ()
+    """Tokens of the first bands, row-major, where they are given and not to be drawn: those of an
+    image to vary, say. The bands after them are drawn to fit."""
 
     def __post_init__(self) -> None:
         _check_whole("class_label", self.class_label, 0, LARGEST_SEED)
@@ -69,6 +72,16 @@ class Generation:
         _check_whole("top_k", self.top_k, 0, config.tokenizer.codebook_size)
         if self.bands is not None:
             _check_whole("bands", self.bands, 1, config.tokenizer.num_bands)
+        self._check_kept(config)
+
+    def _check_kept(self, config: ModelConfig) -> None:
+        num_bands, largest = config.tokenizer.num_bands, config.tokenizer.codebook_size - 1
+        if len(self.kept) > num_bands:
+            raise ValueError(f"kept must be of {num_bands} bands at most, not {len(self.kept)}")
+        for band, tokens in enumerate(self.kept):
+            num_tokens = config.tokenizer.grid_sides[band] ** 2
+            if len(tokens) != num_tokens or not all(0 <= token <= largest for token in tokens):
+                raise ValueError(f"kept[{band}] must be {num_tokens} tokens from 0 to {largest}")
 
     @property
     def token_choice(self) -> TokenChoice:
@@ -172,6 +185,9 @@ def _draw_band(
         device=logits_BlV.device,
     )
     tokens_Bl = draw_tokens(logits_BlV, noise_BlV, [g.token_choice for g in generations])
+    for row, generation in enumerate(generations):
+        if band < len(generation.kept):
+            tokens_Bl[row] = torch.tensor(generation.kept[band])
     contribution_BCHW = model.tokenizer.embed_band(band, tokens_Bl)
     if canvas_BCHW is None:
         canvas_BCHW = torch.zeros_like(contribution_BCHW)

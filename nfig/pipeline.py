@@ -2,17 +2,20 @@
 
 pipeline = NFIGPipeline.from_pretrained("checkpoints/avatars-64")
 pipeline(["cat"], num_images=4, seed=7).images[0].save("cat.png")
+pipeline.vary(Image.open("cat.png"), keep_bands=3, class_label="cat").images[0].save("kitten.png")
 """
 
 from __future__ import annotations
 
 import secrets
+import tempfile
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self, TypedDict, Unpack
 
+import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -20,7 +23,7 @@ from torch import Tensor
 from nfig import checkpoint
 from nfig.config import ModelConfig
 from nfig.generation import BandStep, Generation, generate
-from nfig.images import to_pixels
+from nfig.images import to_pixels, to_tensor
 from nfig.model import NFIGModel
 from nfig.sampling import LARGEST_SEED
 
@@ -69,6 +72,24 @@ class NFIGPipeline:
         )
         return cls(checkpoint.load(Path(folder)))
 
+    def save_pretrained(self, folder: str | Path) -> str:
+        """Writes a checkpoint folder (safetensors and config.json); returns its digest."""
+        return checkpoint.save(self.model, Path(folder))
+
+    def push_to_hub(self, hub_id: str, *, private: bool = False) -> str:
+        """Uploads the checkpoint as a repository of the hub; returns its address.
+
+        Needs a login (`hf auth login`); the hub's own errors pass through.
+        """
+        from huggingface_hub import HfApi
+
+        api = HfApi()
+        address = api.create_repo(hub_id, private=private, exist_ok=True)
+        with tempfile.TemporaryDirectory() as folder:
+            self.save_pretrained(folder)
+            api.upload_folder(repo_id=hub_id, folder_path=folder)
+        return str(address)
+
     @property
     def config(self) -> ModelConfig:
         return self.model.config
@@ -94,18 +115,42 @@ class NFIGPipeline:
         """
         if isinstance(class_labels, str) or not class_labels:
             raise ValueError(f"class_labels must be a list of one or more, not {class_labels!r}")
-        if num_images < 1:
-            raise ValueError(f"num_images must be 1 or more, not {num_images}")
-        labels = [self._label(label) for label in class_labels for _ in range(num_images)]
-        if seed is None:
-            seed = secrets.randbelow(LARGEST_SEED)
+        labels = [self._label(label) for label in class_labels for _ in range(_count(num_images))]
         generations = self._generations(labels, seed, options)
-        step: BandStep | None = None
-        for step in generate(self.model, generations):
-            if callback_on_band_end is not None:
-                callback_on_band_end(self, step)
-        assert step is not None
-        return PipelineOutput(images=self.decode(step.canvas_BCHW), generations=generations)
+        return self._drain(generations, callback_on_band_end)
+
+    def vary(
+        self,
+        image: Image.Image,
+        *,
+        keep_bands: int,
+        class_label: int | str,
+        num_images: int = 1,
+        seed: int | None = None,
+        callback_on_band_end: Callable[[Self, BandStep], None] | None = None,
+        **options: Unpack[SamplingOptions],
+    ) -> PipelineOutput:
+        """Draw images that share their first `keep_bands` bands with a given picture.
+
+        The picture is resized to the model's side. Its low frequencies, and so its layout and
+        colours, stay; the rest is drawn anew, of the same class or of another. All else is as in a
+        plain call. Raises ValueError that names a bad field.
+        """
+        num_bands = self.config.tokenizer.num_bands
+        if not 0 <= keep_bands <= num_bands:
+            raise ValueError(f"keep_bands must be from 0 to {num_bands}, not {keep_bands}")
+        labels = [self._label(class_label)] * _count(num_images)
+        kept = self.encode(image)[:keep_bands]
+        generations = [replace(g, kept=kept) for g in self._generations(labels, seed, options)]
+        return self._drain(generations, callback_on_band_end)
+
+    @torch.no_grad()
+    def encode(self, image: Image.Image) -> tuple[tuple[int, ...], ...]:
+        """The tokens of a picture, band by band; it is resized to the model's side."""
+        side = self.config.tokenizer.image_size
+        image = image.convert("RGB").resize((side, side), Image.Resampling.LANCZOS)
+        images_B3YX = to_tensor(np.array(image)[None]).to(self.model.device)
+        return tuple(tuple(band[0].tolist()) for band in self.model.tokenizer.encode(images_B3YX))
 
     @torch.no_grad()
     def decode(self, canvas_BCHW: Tensor) -> list[Image.Image]:
@@ -121,9 +166,23 @@ class NFIGPipeline:
             raise ValueError(f"class_labels: no class is named {label!r} (names: {known})")
         return self.config.class_names.index(label)
 
+    def _drain(
+        self,
+        generations: Sequence[Generation],
+        callback_on_band_end: Callable[[Self, BandStep], None] | None,
+    ) -> PipelineOutput:
+        step: BandStep | None = None
+        for step in generate(self.model, generations):
+            if callback_on_band_end is not None:
+                callback_on_band_end(self, step)
+        assert step is not None
+        return PipelineOutput(images=self.decode(step.canvas_BCHW), generations=generations)
+
     def _generations(
-        self, labels: Sequence[int], seed: int, options: SamplingOptions
+        self, labels: Sequence[int], seed: int | None, options: SamplingOptions
     ) -> list[Generation]:
+        if seed is None:
+            seed = secrets.randbelow(LARGEST_SEED)
         defaults = self.config.sampling
         complete: SamplingOptions = {
             "guidance_scale": defaults.guidance_scale,
@@ -141,3 +200,9 @@ class NFIGPipeline:
             )
             drawn[label] += 1
         return generations
+
+
+def _count(num_images: int) -> int:
+    if num_images < 1:
+        raise ValueError(f"num_images must be 1 or more, not {num_images}")
+    return num_images

@@ -183,6 +183,20 @@ def test_fewer_bands_are_a_prefix(model: NFIGModel) -> None:
         assert torch.equal(step.canvas_BCHW, same.canvas_BCHW)
 
 
+def test_kept_bands_are_not_drawn_and_the_rest_is_drawn_to_fit(model: NFIGModel) -> None:
+    own = draw(model, PLAIN)
+    other = replace(PLAIN, seed=5)
+    kept = tuple(tuple(tokens_Bl[0].tolist()) for tokens_Bl in own[:2])
+    varied = draw(model, replace(other, kept=kept), other)
+    for band in range(2):
+        assert torch.equal(varied[band][:1], own[band])
+    # Nothing of what a kept band replaces is left: an image's own bands change nothing of it.
+    again = draw(model, replace(PLAIN, kept=kept))
+    assert all(torch.equal(one, same) for one, same in zip(again, own, strict=True))
+    assert not torch.equal(varied[-1][0], own[-1][0])
+    assert torch.equal(torch.cat(draw(model, other), 1)[0], torch.cat(varied, 1)[1])
+
+
 def test_a_row_that_stopped_keeps_its_canvas_and_gets_no_tokens(model: NFIGModel) -> None:
     steps = list(generate(model, [replace(PLAIN, bands=2), PLAIN]))
     assert len(steps) == NUM_BANDS
@@ -244,6 +258,10 @@ def test_the_canvas_is_the_sum_of_the_tokens_contributions(model: NFIGModel) -> 
         ("temperature", "1"),
         ("bands", 0),
         ("bands", 5),
+        ("kept", ((0,),) * 5),
+        ("kept", ((48,),)),
+        ("kept", ((-1,),)),
+        ("kept", ((0,), (0, 1, 2))),
     ],
 )
 def test_a_bad_field_is_named_before_anything_is_drawn(

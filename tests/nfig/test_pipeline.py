@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
 from nfig import checkpoint
 from nfig.config import ModelConfig, SamplingDefaults, TokenizerConfig, TransformerConfig
@@ -85,6 +86,42 @@ def test_the_callback_gets_every_band_and_can_look_at_it(pipeline: NFIGPipeline)
     assert sizes == [(16, 16)] * 2
 
 
+def test_a_variation_keeps_the_low_bands_of_a_picture(pipeline: NFIGPipeline) -> None:
+    (picture,) = pipeline(["cat"], seed=3).images
+    tokens = pipeline.encode(picture)
+    drawn: dict[int, list[tuple[int, ...]]] = {}
+
+    def note(_: NFIGPipeline, step: BandStep) -> None:
+        drawn[step.band] = [tuple(row) for row in step.tokens_Bl.tolist()]
+
+    output = pipeline.vary(
+        picture,
+        keep_bands=2,
+        class_label="dress",
+        num_images=2,
+        seed=5,
+        callback_on_band_end=note,
+    )
+    assert [image.size for image in output.images] == [(16, 16)] * 2
+    assert {generation.class_label for generation in output.generations} == {1}
+    assert [drawn[band] for band in range(2)] == [[tokens[band]] * 2 for band in range(2)]
+    assert drawn[2][0] != drawn[2][1]
+
+
+def test_keeping_all_bands_gives_the_reconstruction(pipeline: NFIGPipeline) -> None:
+    (picture,) = pipeline(["cat"], seed=3).images
+    wide = picture.resize((40, 24))
+    (first,) = pipeline.vary(wide, keep_bands=3, class_label=0, seed=1).images
+    (second,) = pipeline.vary(wide, keep_bands=3, class_label=1, seed=2).images
+    assert first.tobytes() == second.tobytes()
+
+
+@pytest.mark.parametrize("keep_bands", [-1, 4])
+def test_more_bands_than_there_are_cannot_be_kept(pipeline: NFIGPipeline, keep_bands: int) -> None:
+    with pytest.raises(ValueError, match="keep_bands"):
+        pipeline.vary(Image.new("RGB", (16, 16)), keep_bands=keep_bands, class_label=0)
+
+
 @pytest.mark.parametrize(
     ("arguments", "field"),
     [
@@ -110,10 +147,27 @@ def test_an_unknown_option_is_refused(pipeline: NFIGPipeline) -> None:
 
 
 def test_a_saved_model_draws_the_same_images(pipeline: NFIGPipeline, tmp_path: Path) -> None:
-    checkpoint.save(pipeline.model, tmp_path)
+    assert pipeline.save_pretrained(tmp_path) == checkpoint.digest(tmp_path)
     loaded = NFIGPipeline.from_pretrained(tmp_path)
     (expected,), (image,) = (p(["cat"], seed=3).images for p in (pipeline, loaded))
     assert image.tobytes() == expected.tobytes()
+
+
+def test_sharing_uploads_a_whole_checkpoint(
+    pipeline: NFIGPipeline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    uploaded: dict[str, str] = {}
+
+    class Hub:
+        def create_repo(self, hub_id: str, *, private: bool, exist_ok: bool) -> str:
+            return f"https://hub.example/{hub_id}"
+
+        def upload_folder(self, *, repo_id: str, folder_path: str) -> None:
+            uploaded[repo_id] = checkpoint.digest(Path(folder_path))
+
+    monkeypatch.setattr("huggingface_hub.HfApi", Hub)
+    assert pipeline.push_to_hub("me/tiny") == "https://hub.example/me/tiny"
+    assert list(uploaded) == ["me/tiny"]
 
 
 def test_a_revision_of_a_folder_is_refused(tmp_path: Path) -> None:
