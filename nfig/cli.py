@@ -1,4 +1,4 @@
-"""The `nfig` command: train, publish, sample, export.
+"""The `nfig` command: train, evaluate, publish, sample, export.
 
 Anything wrong with what the user gave ends in one line on stderr and exit code 2.
 """
@@ -138,6 +138,52 @@ def train_transformer(  # noqa: PLR0913
             compiled=compiled,
         )
     typer.echo(f"{out}: digest {runs.publish(folder, out)}")
+
+
+@train_app.command("classifier")
+@_user_errors
+def train_classifier(
+    data: Data,
+    out: Annotated[Path, typer.Option(help=".safetensors file to write.")],
+    epochs: Annotated[float, typer.Option(help="Times to see the data.")] = 2,
+    batch_size: BatchSize = 64,
+    learning_rate: LearningRate = 2e-3,
+    seed: Seed = 0,
+) -> None:
+    """Train what tells classes apart for `nfig evaluate`; no model is trained on it."""
+    from nfig import data as datasets
+    from nfig.evaluation import classifier
+    from nfig.training.options import TrainingOptions
+    from nfig.training.reporting import Reporter
+
+    options = TrainingOptions(
+        epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
+    )
+    with Reporter("classifier") as reporter:
+        trained = classifier.train_and_save(datasets.load_images(data), out, options, reporter)
+    typer.echo(f"{out}: held-out accuracy {trained.config.held_out_accuracy:.2%}")
+
+
+@app.command()
+@_user_errors
+def evaluate(
+    model: Annotated[Path, typer.Option(help="Checkpoint folder.")],
+    data: Data,
+    out: Annotated[Path, typer.Option(help="Folder for evaluation.json and index.html.")],
+    count: Annotated[int, typer.Option(help="Samples to draw.")] = 4000,
+    seed: Annotated[int, typer.Option(help="Of the samples.")] = 0,
+    classifier: Annotated[
+        Path | None, typer.Option(help="A file of `nfig train classifier`, for class accuracy.")
+    ] = None,
+) -> None:
+    """Measure a checkpoint against held-out images."""
+    from nfig import evaluation
+    from nfig.training.reporting import Reporter
+
+    options = evaluation.EvaluationOptions(count=count, seed=seed, classifier=classifier)
+    with Reporter("evaluation") as reporter:
+        page = evaluation.evaluate(model, data, out, options, reporter)
+    typer.echo(f"{page}")
 
 
 @app.command()
