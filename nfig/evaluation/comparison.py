@@ -83,16 +83,21 @@ def extract_all(
     )
 
 
-def distance_figures(features: FeatureSets) -> dict[str, Any]:
+def distance_figures(features: FeatureSets, *, reporter: Reporter) -> dict[str, Any]:
     """Fréchet distances to the held-out images; the floor has as many images as the samples."""
     count = min(len(features.samples), len(features.training))
     samples, training, _ = features.alike(count)
-    held_out, reconstructions = features.held_out, features.reconstructions
-    return {
-        "samples": asdict(frechet.estimate(samples, held_out)),
-        "floor": asdict(frechet.estimate(training, held_out)),
-        "reconstructions": asdict(frechet.estimate(reconstructions, held_out, paired=True)),
+    sets = {
+        "samples": samples,
+        "floor": training,
+        "reconstructions": features.reconstructions,
     }
+    figures = {}
+    for index, (name, others) in enumerate(sets.items(), start=1):
+        paired = name == "reconstructions"
+        figures[name] = asdict(frechet.estimate(others, features.held_out, paired=paired))
+        reporter.step(progress=index / len(sets), figures={"Fréchet distances": index})
+    return figures
 
 
 def precision_recall_figures(features: FeatureSets) -> dict[str, Any]:

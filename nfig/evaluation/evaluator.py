@@ -101,13 +101,12 @@ def _measure(
         reconstructions=reconstructions.whole,
     )
     features = extract_all(scorer, images, name="EfficientNet-Lite0", reporter=reporter)
-    reporter.say("comparing")
     neighbours = nearest(features.samples, features.training, count=SHOWN_NEIGHBOURS)
     spectra = take_spectra(reconstructions, model.config.tokenizer.grid_sides)
     figures = {
         "frechet": {
             "method": frechet.METHOD,
-            "efficientnet_lite0": distance_figures(features),
+            "efficientnet_lite0": distance_figures(features, reporter=reporter),
             "classifier": _by_classifier(subject, images, reporter),
         },
         "precision_recall": precision_recall_figures(features),
@@ -140,7 +139,8 @@ def _by_classifier(
     if subject.classifier is None:
         return None
     network = subject.classifier.features
-    return distance_figures(extract_all(network, images, name="classifier", reporter=reporter))
+    features = extract_all(network, images, name="classifier", reporter=reporter)
+    return distance_figures(features, reporter=reporter)
 
 
 def _accuracy(subject: Subject, images: ImageSets, reporter: Reporter) -> dict[str, float] | None:
