@@ -77,6 +77,18 @@ def test_a_grid_is_written(tiny_checkpoint: Path, tmp_path: Path) -> None:
     assert (tmp_path / "grid.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_picture_is_varied(tiny_checkpoint: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "picture.png"
+    images.save_png(picture, np.full((20, 30, 3), 99, np.uint8))
+    common = ("--model", tiny_checkpoint, "--image", picture, "--class", "dog", "--count", 3)
+    nfig("vary", *common, "--keep-bands", 2, "--out", tmp_path / "varied.npz")
+    nfig("vary", *common, "--keep-bands", 6, "--out", tmp_path / "kept.npz")
+    with np.load(tmp_path / "varied.npz") as varied, np.load(tmp_path / "kept.npz") as kept:
+        assert varied["y"].tolist() == [3, 3, 3]
+        assert len({one.tobytes() for one in varied["x"]}) == 3
+        assert len({one.tobytes() for one in kept["x"]}) == 1
+
+
 def test_a_folder_of_images_becomes_data(tmp_path: Path) -> None:
     for name in ("cat", "dog"):
         images.save_png(tmp_path / "mine" / name / "a.png", np.zeros((4, 6, 3), np.uint8))
@@ -92,10 +104,13 @@ def test_what_is_wrong_is_said_in_one_line(
 ) -> None:
     monkeypatch.setenv("NFIG_RUNS", str(tmp_path / "runs"))
     sample = ["sample", "--model", tiny_checkpoint]
+    vary = ["vary", "--model", tiny_checkpoint, "--class", "dog", "--out", "a.png"]
     train = ["train", "tokenizer", "--out", tmp_path / "out"]
     wrong = [
         (["sample", "--model", tmp_path, "--out", "a.png"], "no checkpoint in"),
         ([*sample, "--out", "a.gif"], ".png or .npz"),
+        ([*vary, "--image", data, "--keep-bands", 1], "not an image"),
+        ([*vary, "--image", tmp_path / "x.png", "--keep-bands", 1], "No such file"),
         ([*sample, "--out", "a.png", "--class", "cow"], "class must be"),
         ([*sample, "--out", "a.png", "--count", 0], "count"),
         ([*sample, "--out", "a.png", "--top-p", 7], "top_p"),

@@ -1,0 +1,50 @@
+"""What the commands share: their common options, and how they refuse."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, ParamSpec
+
+import typer
+
+from nfig.config import PRESETS, ModelConfig
+
+P = ParamSpec("P")
+
+DEFAULT_PRESET = "avatars-64"
+
+Data = Annotated[Path, typer.Option(help="An .npz file with x (uint8, NHWC) and y (labels).")]
+Run = Annotated[str, typer.Option(help="Name of the run; an existing one is resumed.")]
+Out = Annotated[Path, typer.Option(help="Checkpoint folder to write at the end.")]
+Preset = Annotated[str, typer.Option(help="Which model: " + ", ".join(PRESETS) + ".")]
+Epochs = Annotated[float | None, typer.Option(help="Times to see the data; or --minutes.")]
+Minutes = Annotated[float | None, typer.Option(help="Minutes to train; or --epochs.")]
+BatchSize = Annotated[int, typer.Option(help="Images per step.")]
+LearningRate = Annotated[float, typer.Option(help="At the peak.")]
+Seed = Annotated[int, typer.Option(help="Of weights and order of the data.")]
+
+
+def user_errors(command: Callable[P, None]) -> Callable[P, None]:
+    @functools.wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except (ValueError, OSError) as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(2) from None
+
+    return guarded
+
+
+def preset_of(name: str) -> ModelConfig:
+    if name not in PRESETS:
+        raise ValueError(f"preset must be one of {', '.join(PRESETS)}: {name!r}")
+    return PRESETS[name]
+
+
+def attribution_beside(data: Path) -> str:
+    """Data that others made names them in a file beside it, which must travel with the model."""
+    file = data.with_name("ATTRIBUTION.md")
+    return file.read_text(encoding="utf-8") if file.exists() else ""

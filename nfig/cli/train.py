@@ -1,0 +1,186 @@
+"""`nfig train`: train a part of a model, or what scores it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from nfig.cli.options import (
+    DEFAULT_PRESET,
+    BatchSize,
+    Data,
+    Epochs,
+    LearningRate,
+    Minutes,
+    Out,
+    Preset,
+    Run,
+    Seed,
+    attribution_beside,
+    preset_of,
+    user_errors,
+)
+
+app = typer.Typer(help="Train a part of a model.", no_args_is_help=True)
+
+# Imports inside the commands: torch takes seconds, which `--help` need not.
+
+
+@app.command("tokenizer")
+@user_errors
+def train_tokenizer(  # noqa: PLR0913 - a command's options are its parameters
+    data: Data,
+    run: Run,
+    out: Out,
+    epochs: Epochs = None,
+    minutes: Minutes = None,
+    preset: Preset = DEFAULT_PRESET,
+    batch_size: BatchSize = 64,
+    learning_rate: LearningRate = 1e-3,
+    start_from: Annotated[
+        Path | None, typer.Option(help="A checkpoint whose tokenizer is trained further.")
+    ] = None,
+    seed: Seed = 0,
+) -> None:
+    """Train an FR-VAE; the checkpoint it writes is for `nfig train transformer`."""
+    from nfig import data as datasets
+    from nfig.training import runs
+    from nfig.training.options import TrainingOptions
+    from nfig.training.reporting import Reporter
+    from nfig.training.run_folder import RunFolder
+
+    config, folder = preset_of(preset), RunFolder(run)
+    options = TrainingOptions(
+        epochs=epochs,
+        minutes=minutes,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        weight_decay=1e-4,
+        seed=seed,
+    )
+    with Reporter("tokenizer") as reporter:
+        runs.train_tokenizer(
+            config,
+            datasets.load_images(data),
+            run=folder,
+            options=options,
+            reporter=reporter,
+            start_from=start_from,
+            attribution=attribution_beside(data),
+        )
+    typer.echo(f"{out}: digest {runs.publish(folder, out)}")
+
+
+@app.command("transformer")
+@user_errors
+def train_transformer(  # noqa: PLR0913
+    data: Data,
+    tokenizer: Annotated[Path, typer.Option(help="Checkpoint folder with the tokenizer.")],
+    run: Run,
+    out: Out,
+    epochs: Epochs = None,
+    minutes: Minutes = None,
+    preset: Preset = DEFAULT_PRESET,
+    batch_size: BatchSize = 64,
+    learning_rate: LearningRate = 1e-3,
+    seed: Seed = 0,
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="Faster after a slow start; needs a C++ compiler.")
+    ] = False,
+) -> None:
+    """Train a transformer on a tokenizer's tokens; writes a whole checkpoint."""
+    from nfig import data as datasets
+    from nfig.training import runs
+    from nfig.training.options import TrainingOptions
+    from nfig.training.reporting import Reporter
+    from nfig.training.run_folder import RunFolder
+
+    config, folder = preset_of(preset), RunFolder(run)
+    options = TrainingOptions(
+        epochs=epochs,
+        minutes=minutes,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        clip_norm=2.0,
+        seed=seed,
+    )
+    with Reporter("transformer") as reporter:
+        runs.train_transformer(
+            config,
+            datasets.load_images(data),
+            tokenizer_from=tokenizer,
+            run=folder,
+            options=options,
+            reporter=reporter,
+            attribution=attribution_beside(data),
+            compiled=compiled,
+        )
+    typer.echo(f"{out}: digest {runs.publish(folder, out)}")
+
+
+@app.command("decoder")
+@user_errors
+def train_decoder(  # noqa: PLR0913
+    data: Data,
+    model: Annotated[Path, typer.Option(help="Checkpoint folder whose decoder is trained on.")],
+    run: Run,
+    out: Out,
+    epochs: Epochs = None,
+    minutes: Minutes = None,
+    batch_size: BatchSize = 32,
+    learning_rate: LearningRate = 3e-4,
+    seed: Seed = 0,
+) -> None:
+    """Teach a model's decoder to draw what looks real; its tokens stay as they are."""
+    from nfig import data as datasets
+    from nfig.training import runs
+    from nfig.training.options import TrainingOptions
+    from nfig.training.reporting import Reporter
+    from nfig.training.run_folder import RunFolder
+
+    folder = RunFolder(run)
+    options = TrainingOptions(
+        epochs=epochs,
+        minutes=minutes,
+        batch_size=batch_size,
+        learning_rate=learning_rate,
+        weight_decay=1e-4,
+        betas=(0.5, 0.95),
+        seed=seed,
+    )
+    with Reporter("decoder") as reporter:
+        runs.train_decoder(
+            datasets.load_images(data),
+            model_from=model,
+            run=folder,
+            options=options,
+            reporter=reporter,
+            attribution=attribution_beside(data),
+        )
+    typer.echo(f"{out}: digest {runs.publish(folder, out)}")
+
+
+@app.command("classifier")
+@user_errors
+def train_classifier(
+    data: Data,
+    out: Annotated[Path, typer.Option(help=".safetensors file to write.")],
+    epochs: Annotated[float, typer.Option(help="Times to see the data.")] = 2,
+    batch_size: BatchSize = 64,
+    learning_rate: LearningRate = 2e-3,
+    seed: Seed = 0,
+) -> None:
+    """Train what tells classes apart for `nfig evaluate`; no model is trained on it."""
+    from nfig import data as datasets
+    from nfig.evaluation import classifier
+    from nfig.training.options import TrainingOptions
+    from nfig.training.reporting import Reporter
+
+    options = TrainingOptions(
+        epochs=epochs, batch_size=batch_size, learning_rate=learning_rate, seed=seed
+    )
+    with Reporter("classifier") as reporter:
+        trained = classifier.train_and_save(datasets.load_images(data), out, options, reporter)
+    typer.echo(f"{out}: held-out accuracy {trained.config.held_out_accuracy:.2%}")
