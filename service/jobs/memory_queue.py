@@ -26,7 +26,7 @@ from service.domain import (
 from service.errors import JobLost, NotFound, QueueFull
 from service.jobs.event_ids import parse_event_id
 from service.jobs.progress import FAILED_BY_ATTEMPTS, progress_of, state_after
-from service.jobs.queue import Lease, QueueLimits, WorkerStatus
+from service.jobs.queue import MAX_POSITION, Lease, QueueLimits, WorkerStatus
 
 
 @dataclass(kw_only=True)
@@ -91,6 +91,21 @@ class MemoryQueue:
             async with self._changed:
                 while parse_event_id(record.log[-1].id) <= seen:
                     await self._changed.wait()
+
+    async def history(self, job_id: str) -> Sequence[LoggedEvent]:
+        return list(self._record(job_id).log)
+
+    async def position(self, job_id: str) -> int | None:
+        job = self._record(job_id).job
+        if job.state is not JobState.QUEUED:
+            return None
+        everyone = (record.job for record in self._outstanding.values())
+        waiting = [
+            other.id
+            for other in everyone
+            if other.state is JobState.QUEUED and other.request.model == job.request.model
+        ]
+        return min(waiting.index(job_id), MAX_POSITION)
 
     async def picture(self, job_id: str, digest: str) -> bytes:
         try:

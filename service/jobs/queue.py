@@ -22,6 +22,9 @@ from service.domain import (
     TerminalEvent,
 )
 
+MAX_POSITION = 100
+"""How far a job's position in the queue is counted."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class QueueLimits:
@@ -77,6 +80,17 @@ class JobQueue(Protocol):
 
         Waits for events that have not happened yet. Raises NotFound, or InvalidRequest if `after`
         is no event's id.
+        """
+
+    async def history(self, job_id: str) -> Sequence[LoggedEvent]:
+        """The events that have happened by now, in order, without waiting; at least one.
+        Raises NotFound."""
+
+    async def position(self, job_id: str) -> int | None:
+        """How many jobs of its model wait ahead of a job that waits; None if it does not wait.
+
+        Exact below MAX_POSITION, which stands for itself and for every number above it, so that
+        the question costs the same at any depth. Raises NotFound.
         """
 
     async def picture(self, job_id: str, digest: str) -> bytes:

@@ -32,7 +32,7 @@ from service.errors import JobLost, NotFound, QueueFull, QueueUnavailable
 from service.jobs import codec
 from service.jobs.keys import GROUP, LOG_SUFFIX, PICTURES_SUFFIX, Keys
 from service.jobs.progress import FAILED_BY_ATTEMPTS, UNREADABLE, progress_of, state_after
-from service.jobs.queue import MODEL_TTL_SECONDS, Lease, QueueLimits, WorkerStatus
+from service.jobs.queue import MAX_POSITION, MODEL_TTL_SECONDS, Lease, QueueLimits, WorkerStatus
 from service.jobs.redis_connection import connect, unavailable
 from service.jobs.redis_log import BLOCK_SECONDS, RedisLog
 from service.jobs.redis_registry import RedisRegistry
@@ -120,6 +120,18 @@ class RedisQueue:
 
     def events(self, job_id: str, *, after: str = "0") -> AsyncGenerator[LoggedEvent]:
         return self._log.events(job_id, after=after)
+
+    async def history(self, job_id: str) -> Sequence[LoggedEvent]:
+        return await self._log.history(job_id)
+
+    async def position(self, job_id: str) -> int | None:
+        model = (await self.job(job_id)).request.model
+        with unavailable():
+            answer = await self._scripts.position(
+                keys=[self._keys.job(job_id), self._keys.waiting(model)],
+                args=[GROUP, MAX_POSITION],
+            )
+        return None if answer < 0 else int(answer)
 
     async def picture(self, job_id: str, digest: str) -> bytes:
         with unavailable():

@@ -20,7 +20,7 @@ from service.domain import (
 )
 from service.engine.fake_engine import FAKE_CARD
 from service.errors import InvalidRequest, NotFound, QueueFull
-from service.jobs.queue import JobQueue, QueueLimits, WorkerStatus
+from service.jobs.queue import MAX_POSITION, JobQueue, QueueLimits, WorkerStatus
 from tests.queue_calls import NewQueue, band, lease_one, log_of, picture_of
 from tests.requests import request_of
 
@@ -107,6 +107,44 @@ async def test_a_watcher_that_has_seen_the_end_is_not_kept_waiting(queue: JobQue
     assert await log_of(queue, job.id, after=last.id) == []
 
 
+async def test_the_history_is_the_log_by_now(queue: JobQueue) -> None:
+    job = await queue.submit(request_of())
+    assert [logged.event for logged in await queue.history(job.id)] == [JobQueued()]
+    lease = await lease_one(queue)
+    await queue.publish(lease, band(0), pictures={})
+    assert len(await queue.history(job.id)) == 3
+    await queue.finish(lease, JobCompleted())
+    assert list(await queue.history(job.id)) == await log_of(queue, job.id)
+
+
+async def test_a_waiting_job_knows_how_many_of_its_model_are_ahead(queue: JobQueue) -> None:
+    first, second = [(await queue.submit(request_of())).id for _ in range(2)]
+    other = (await queue.submit(request_of(model="other"))).id
+    third = (await queue.submit(request_of())).id
+    everyone = (first, second, other, third)
+
+    async def positions() -> list[int | None]:
+        return [await queue.position(job_id) for job_id in everyone]
+
+    assert await positions() == [0, 1, 0, 2]
+    leases = await queue.lease("w", model="fake", count=2, wait_seconds=0)
+    assert await positions() == [None, None, 0, 0]
+    for lease in leases:
+        await queue.hand_back(lease)
+    assert await positions() == [0, 1, 0, 2]
+    await queue.cancel(second)
+    assert await positions() == [0, None, 0, 1]
+    await queue.finish(await lease_one(queue), JobCompleted())
+    assert await positions() == [None, None, 0, 0]
+
+
+async def test_positions_are_counted_up_to_a_bound(new_queue: NewQueue) -> None:
+    queue = new_queue(QueueLimits())
+    jobs = [await queue.submit(request_of()) for _ in range(MAX_POSITION + 3)]
+    counted = [await queue.position(job.id) for job in jobs[-4:]]
+    assert counted == [MAX_POSITION - 1, MAX_POSITION, MAX_POSITION, MAX_POSITION]
+
+
 @pytest.mark.parametrize("after", ["", "x", "-1", "1-", "1-x", "1-2-3", "\u0661", str(2**64)])
 async def test_an_id_that_is_none_is_refused_by_name(queue: JobQueue, after: str) -> None:
     job = await queue.submit(request_of())
@@ -150,6 +188,8 @@ async def test_what_has_ended_is_forgotten_in_time(new_queue: NewQueue) -> None:
     with pytest.raises(NotFound):
         await queue.picture(job.id, "aa")
     with pytest.raises(NotFound):
+        await queue.history(job.id)
+    with pytest.raises(NotFound):
         await log_of(queue, job.id)
 
 
@@ -169,6 +209,8 @@ async def test_unknown_names_are_not_found(queue: JobQueue) -> None:
     reads: list[Callable[[], Awaitable[object]]] = [
         lambda: queue.job("none"),
         lambda: log_of(queue, "none"),
+        lambda: queue.history("none"),
+        lambda: queue.position("none"),
         lambda: queue.cancel("none"),
         lambda: queue.picture(job.id, "none"),
         lambda: queue.picture("none", "none"),

@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from service.domain import JobState
-
 
 async def test_models_are_listed_with_what_a_caller_needs(gateway: Any) -> None:
     listing = (await gateway.client.get("/v1/models")).json()
@@ -51,11 +49,13 @@ async def test_a_picture_that_is_not_there_is_a_clean_error(
     assert answer.json()["field"] in {"job_id", "index"}
 
 
-async def test_a_job_that_is_still_running_has_no_picture_yet(gateway: Any) -> None:
-    await gateway.generate({"prompt": "cat"})
-    job = gateway.queue.jobs["job-0"]
-    gateway.queue.jobs["job-0"] = type(job)(**{**vars(job), "state": JobState.RUNNING})
-    assert (await gateway.client.get("/v1/jobs/job-0/images/0")).status_code == 404
+async def test_an_image_that_is_still_being_drawn_has_no_picture_yet(gateway: Any) -> None:
+    await gateway.client.post("/v1/jobs", json={"class_label": "cat"})
+    gateway.queue.hang_after_band = 3
+    answer = await gateway.client.get("/v1/jobs/job-0/images/0")
+    assert (answer.status_code, answer.json()["field"]) == (404, "index")
+    gateway.queue.hang_after_band = None
+    assert (await gateway.client.get("/v1/jobs/job-0/images/0")).status_code == 200
 
 
 @pytest.mark.parametrize("tag", ["*", '"nothing", "{digest}"', 'W/"{digest}"'])

@@ -96,6 +96,8 @@ async def test_every_verb_says_that_the_queue_is_away_within_about_a_second(
         queue.ping,
         lambda: queue.submit(request_of()),
         lambda: queue.job(job.id),
+        lambda: queue.history(job.id),
+        lambda: queue.position(job.id),
         lambda: queue.cancel(job.id),
         lambda: queue.picture(job.id, "d"),
         queue.depth,

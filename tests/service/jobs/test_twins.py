@@ -84,6 +84,9 @@ class Side:
     def _picked(self, items: Sequence[Any], number: int) -> Any:
         return items[-1 - number % len(items)]
 
+    async def positions(self) -> list[int | None]:
+        return [await self.queue.position(job_id) for job_id in self.jobs]
+
     async def logs(self) -> list[list[Event]]:
         """Of jobs that have ended whole, of others what there is by now."""
         return [await self._log(job_id) for job_id in self.jobs]
@@ -125,6 +128,7 @@ async def compare(url: str, operations: Sequence[tuple[Any, ...]]) -> None:
             ours = await memory.do(verb, arguments)
             assert await redis.do(verb, arguments) == ours, (verb, arguments)
             assert await redis.queue.depth() == await memory.queue.depth()
+            assert await redis.positions() == await memory.positions()
         logs = await redis.logs()
         assert logs == await memory.logs()
         for log in logs:

@@ -1,0 +1,48 @@
+"""The door that attached and native jobs share: complete, admit, submit, and count refusals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.domain import Job, ModelCard
+from service.errors import ServiceError, catalogued
+from service.gateway.cards import FleetCache, answered_within
+from service.gateway.drafts import Draft, complete
+from service.jobs.queue import JobQueue
+from service.metrics import Metrics
+from service.settings import GatewaySettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceptedJob:
+    """A job of ours together with the card of the model that draws it."""
+
+    job: Job
+    card: ModelCard
+
+
+class Admission:
+    """From a draft to a job in the queue."""
+
+    def __init__(
+        self, *, queue: JobQueue, fleet: FleetCache, settings: GatewaySettings, metrics: Metrics
+    ) -> None:
+        self._queue = queue
+        self._fleet = fleet
+        self._settings = settings
+        self._metrics = metrics
+
+    async def accept(self, draft: Draft) -> AcceptedJob:
+        """Raises InvalidRequest, UnknownModel, Refused."""
+        try:
+            fleet = await self._fleet.fleet()
+            card = fleet.card(draft.model, field=draft.name("model"))
+            request = complete(draft, card, max_images=self._settings.max_images)
+            fleet.require_engine(card.id)
+            job = await answered_within(
+                2 * self._settings.queue_timeout_seconds, self._queue.submit(request)
+            )
+        except ServiceError as error:
+            self._metrics.jobs_refused.labels(reason=catalogued(error).code).inc()
+            raise
+        return AcceptedJob(job=job, card=card)
