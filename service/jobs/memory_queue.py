@@ -86,10 +86,10 @@ class MemoryQueue:
             for logged in [entry for entry in record.log if parse_event_id(entry.id) > seen]:
                 seen = parse_event_id(logged.id)
                 yield logged
-            if is_terminal(record.log[-1].event):
-                return
             async with self._changed:
                 while parse_event_id(record.log[-1].id) <= seen:
+                    if is_terminal(record.log[-1].event):
+                        return
                     await self._changed.wait()
 
     async def history(self, job_id: str) -> Sequence[LoggedEvent]:

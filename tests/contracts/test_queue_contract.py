@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
@@ -98,6 +99,18 @@ async def test_every_watcher_sees_the_same_log_early_late_or_resumed(queue: JobQ
         assert await watcher == late
     for index, logged in enumerate(late[:-1]):
         assert await log_of(queue, job.id, after=logged.id) == late[index + 1 :]
+
+
+async def test_a_watcher_that_is_slow_sees_the_end_too(queue: JobQueue) -> None:
+    job = await queue.submit(request_of())
+    lease = await lease_one(queue)
+    async with asyncio.timeout(5), aclosing(queue.events(job.id)) as events:
+        seen = [await anext(events)]
+        # What has been read by now may be all that there was.
+        await queue.publish(lease, band(0), pictures={})
+        await queue.finish(lease, JobCompleted())
+        seen += [logged async for logged in events]
+    assert seen == await log_of(queue, job.id)
 
 
 async def test_a_watcher_that_has_seen_the_end_is_not_kept_waiting(queue: JobQueue) -> None:
