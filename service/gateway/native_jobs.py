@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 
@@ -21,9 +21,11 @@ from service.domain import (
     JobState,
     LoggedEvent,
     Picture,
+    is_terminal,
 )
 from service.errors import NotFound, QueueUnavailable, Refused
 from service.gateway.cards import answered_within
+from service.jobs.event_ids import parse_event_id
 from service.jobs.progress import state_after
 from service.jobs.queue import JobQueue
 from service.settings import GatewaySettings
@@ -60,6 +62,10 @@ class NativeJobs:
         self._queue = queue
         self._wait = settings.queue_timeout_seconds
 
+    async def job(self, job_id: str) -> Job:
+        """Raises NotFound, QueueUnavailable."""
+        return await answered_within(self._wait, self._queue.job(job_id))
+
     async def status(self, job_id: str) -> JobStatus:
         """Raises NotFound, QueueUnavailable."""
         return await answered_within(self._wait, self._status(job_id))
@@ -85,6 +91,16 @@ class NativeJobs:
         Raises NotFound, QueueUnavailable."""
         await answered_within(self._wait, self._queue.cancel(job_id))
         return await self.status(job_id)
+
+    async def is_seen_whole(self, job_id: str, *, after: str) -> bool:
+        """Whether no event will ever follow that one. Raises NotFound, InvalidRequest."""
+        seen = parse_event_id(after)
+        last = (await answered_within(self._wait, self._queue.history(job_id)))[-1]
+        return is_terminal(last.event) and parse_event_id(last.id) <= seen
+
+    def watch(self, job_id: str, *, after: str) -> AsyncGenerator[LoggedEvent]:
+        """As `JobQueue.events`; watching does not touch the job."""
+        return self._queue.events(job_id, after=after)
 
     async def image(self, job_id: str, index: int) -> Picture:
         """The picture of a complete image. Raises NotFound, QueueUnavailable."""

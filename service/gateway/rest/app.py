@@ -10,7 +10,7 @@ from fastapi import FastAPI
 from service.gateway.admission import Admission
 from service.gateway.cards import FleetCache
 from service.gateway.native_jobs import NativeJobs
-from service.gateway.rest import errors, health, images, jobs, models, pictures
+from service.gateway.rest import errors, health, images, job_events, jobs, models, pictures
 from service.gateway.rest.body_limit import BodyLimitMiddleware
 from service.gateway.rest.errors import ErrorMiddleware
 from service.gateway.rest.request_id import RequestIdMiddleware
@@ -48,7 +48,7 @@ def create_app(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) 
     app.add_middleware(ErrorMiddleware)
     app.add_middleware(RequestIdMiddleware)
     errors.install(app)
-    for module in (images, jobs, pictures, models, health):
+    for module in (images, jobs, job_events, pictures, models, health):
         app.include_router(module.router())
     return app
 

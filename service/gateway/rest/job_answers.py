@@ -2,11 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
+
 from starlette.requests import Request
 
-from service.domain import Job, JobFailed
+from service.domain import (
+    EVENT_NAMES,
+    BandCompleted,
+    ImageCompleted,
+    Job,
+    JobFailed,
+    LoggedEvent,
+)
 from service.errors import catalogued, from_code
 from service.gateway.native_jobs import ImageProgress, JobStatus
+from service.gateway.rest.event_stream import ServerEvent
 from service.gateway.rest.job_schemas import JobAnswer, JobError, JobImage, JobUrls
 
 
@@ -18,6 +28,9 @@ class JobAddresses:
 
     def image(self, index: int) -> str:
         return f"{self.job}/images/{index}"
+
+    def picture(self, digest: str) -> str:
+        return f"{self.job}/pictures/{digest}"
 
     def all(self, num_images: int) -> JobUrls:
         return JobUrls(
@@ -45,6 +58,21 @@ def job_answer(status: JobStatus, addresses: JobAddresses) -> JobAnswer:
         error=None if status.failure is None else _error(status.failure),
         urls=addresses.all(request.num_images),
     )
+
+
+def job_event(job: Job, logged: LoggedEvent, addresses: JobAddresses) -> ServerEvent:
+    """One event of the log: its own fields, and what a watcher needs beside them."""
+    event = logged.event
+    data = {
+        "job": job.id,
+        "elapsed_ms": round(max(0.0, logged.at - job.created_at) * 1000, 3),
+        **asdict(event),
+    }
+    if isinstance(event, BandCompleted) and event.preview is not None:
+        data["preview"]["url"] = addresses.picture(event.preview.digest)
+    if isinstance(event, ImageCompleted):
+        data["picture"]["url"] = addresses.image(event.image_index)
+    return ServerEvent(name=EVENT_NAMES[type(event)], data=data, id=logged.id)
 
 
 def _image(image: ImageProgress, addresses: JobAddresses) -> JobImage:

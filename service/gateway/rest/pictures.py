@@ -1,4 +1,4 @@
-"""`GET /v1/jobs/{id}/images/{index}`: where the URLs of images point."""
+"""The pictures of a job: images by their index, everything by its digest."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from service.domain import PictureFormat
 from service.gateway.rest.services import JobId, SharedServices
 
 ImageIndex = Annotated[int, Path(ge=0, le=10_000)]
+Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$")]
 _RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {"content": {"image/png": {}, "image/jpeg": {}, "image/webp": {}}},
     304: {"description": "The caller's copy is the picture."},
@@ -36,6 +37,21 @@ def router() -> APIRouter:
             return Response(status_code=304, headers=_headers(picture.digest))
         content = await services.jobs.content(job_id, picture.digest)
         return _answer(content, digest=picture.digest, picture_format=picture.format)
+
+    @routes.get(
+        "/v1/jobs/{job_id}/pictures/{digest}",
+        summary="A picture of a job by its digest, previews too",
+        response_class=Response,
+        responses=_RESPONSES,
+    )
+    async def picture(
+        job_id: JobId, digest: Digest, request: Request, services: SharedServices
+    ) -> Response:
+        job = await services.jobs.job(job_id)
+        content = await services.jobs.content(job_id, digest)
+        if _has_copy(request, digest):
+            return Response(status_code=304, headers=_headers(digest))
+        return _answer(content, digest=digest, picture_format=job.request.picture_format)
 
     return routes
 

@@ -116,6 +116,8 @@ async def test_the_description_covers_every_field_and_route(gateway: Any) -> Non
         "/v1/jobs",
         "/v1/jobs/{job_id}",
         "/v1/jobs/{job_id}/cancel",
+        "/v1/jobs/{job_id}/events",
+        "/v1/jobs/{job_id}/pictures/{digest}",
         "/v1/jobs/{job_id}/images/{index}",
         "/health/live",
         "/health/ready",
@@ -129,5 +131,8 @@ async def test_the_description_covers_every_field_and_route(gateway: Any) -> Non
     assert set(schema["properties"]) == set(JobBody.model_fields)
     assert schema["additionalProperties"] is False
     assert set(operation["responses"]) == {"200", "202", "default"}
+    watching = description["paths"]["/v1/jobs/{job_id}/events"]["get"]
+    named = [parameter["name"] for parameter in watching["parameters"]]
+    assert named == ["job_id", "after", "last-event-id"]
     assert "422" not in str(description)
     assert (await gateway.client.get("/docs")).status_code == 200

@@ -19,6 +19,12 @@ async def create(gateway: Any, body: dict[str, Any] | None = None, **headers: st
     return await gateway.client.post("/v1/jobs", json=body or BODY, headers=headers)
 
 
+async def until_running(gateway: Any, url: str) -> None:
+    async with asyncio.timeout(5):
+        while (await gateway.client.get(url)).json()["state"] != "running":
+            await asyncio.sleep(0.01)
+
+
 async def test_a_job_is_accepted_at_once_and_tells_every_address(whole_gateway: Any) -> None:
     answer = await create(whole_gateway, {**BODY, "num_images": 2})
     assert answer.status_code == 202
@@ -75,7 +81,7 @@ async def test_the_wait_is_bounded_by_the_settings(open_gateway: Any) -> None:
 async def test_a_caller_who_leaves_while_waiting_leaves_the_job(
     listen: Any, queue: MemoryQueue, engine: FakeEngine
 ) -> None:
-    engine.band_seconds = 0.05
+    engine.band_seconds = 0.2
     url = await listen(queue, queue_timeout_seconds=5)
     async with httpx.AsyncClient(base_url=url, timeout=0.1) as client:
         with pytest.raises(httpx.ReadTimeout):
@@ -92,9 +98,7 @@ async def test_a_waiting_job_tells_its_place(whole_gateway: Any, engine: FakeEng
     engine.band_seconds = 0.2
     body = {**BODY, "num_images": 8}
     urls = [(await create(whole_gateway, body)).json()["urls"]["self"] for _ in range(3)]
-    async with asyncio.timeout(5):
-        while (await whole_gateway.client.get(urls[0])).json()["state"] != "running":
-            await asyncio.sleep(0.01)
+    await until_running(whole_gateway, urls[0])
     jobs = [(await whole_gateway.client.get(url)).json() for url in urls]
     assert [job["position"] for job in jobs] == [None, 0, 1]
     assert [job["state"] for job in jobs] == ["running", "queued", "queued"]
@@ -104,8 +108,8 @@ async def test_a_waiting_job_is_cancelled_at_once_and_again_in_vain(
     whole_gateway: Any, engine: FakeEngine
 ) -> None:
     engine.band_seconds = 0.2
-    await create(whole_gateway, {**BODY, "num_images": 8})
-    await asyncio.sleep(0.05)
+    ahead = (await create(whole_gateway, {**BODY, "num_images": 8})).json()
+    await until_running(whole_gateway, ahead["urls"]["self"])
     urls = (await create(whole_gateway, BODY)).json()["urls"]
     for _ in range(2):
         answer = await whole_gateway.client.post(urls["cancel"])
@@ -118,7 +122,7 @@ async def test_a_running_job_is_cancelled_at_its_next_band(
 ) -> None:
     engine.band_seconds = 0.1
     urls = (await create(whole_gateway)).json()["urls"]
-    await asyncio.sleep(0.15)
+    await until_running(whole_gateway, urls["self"])
     assert (await whole_gateway.client.post(urls["cancel"])).status_code == 202
     async with asyncio.timeout(5):
         while (job := (await whole_gateway.client.get(urls["self"])).json())["state"] == "running":
