@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from service.domain import Job, ModelCard
+from service.domain import GenerationRequest, Job, ModelCard
 from service.errors import ServiceError, catalogued
 from service.gateway.cards import FleetCache, answered_within
 from service.gateway.drafts import Draft, complete
-from service.jobs.queue import JobQueue
+from service.jobs.queue import IdempotencyKey, JobQueue, Submission
 from service.metrics import Metrics
 from service.settings import GatewaySettings
 
@@ -19,6 +19,8 @@ class AcceptedJob:
 
     job: Job
     card: ModelCard
+    replayed: bool = False
+    """Its idempotency key had been used before, for this job."""
 
 
 class Admission:
@@ -32,17 +34,22 @@ class Admission:
         self._settings = settings
         self._metrics = metrics
 
-    async def accept(self, draft: Draft) -> AcceptedJob:
-        """Raises InvalidRequest, UnknownModel, Refused."""
+    async def accept(self, draft: Draft, *, once: IdempotencyKey | None = None) -> AcceptedJob:
+        """Raises InvalidRequest, IdempotencyConflict, UnknownModel, Refused."""
         try:
             fleet = await self._fleet.fleet()
             card = fleet.card(draft.model, field=draft.name("model"))
             request = complete(draft, card, max_images=self._settings.max_images)
             fleet.require_engine(card.id)
-            job = await answered_within(
-                2 * self._settings.queue_timeout_seconds, self._queue.submit(request)
+            submission = await answered_within(
+                2 * self._settings.queue_timeout_seconds, self._submit(request, once)
             )
         except ServiceError as error:
             self._metrics.jobs_refused.labels(reason=catalogued(error).code).inc()
             raise
-        return AcceptedJob(job=job, card=card)
+        return AcceptedJob(job=submission.job, card=card, replayed=submission.replayed)
+
+    async def _submit(self, request: GenerationRequest, once: IdempotencyKey | None) -> Submission:
+        if once is None:
+            return Submission(job=await self._queue.submit(request), replayed=False)
+        return await self._queue.submit_once(request, once)

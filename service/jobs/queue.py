@@ -41,6 +41,25 @@ class QueueLimits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class IdempotencyKey:
+    """What makes a repeated submission the same job."""
+
+    key: str
+    """The caller's own name for the submission."""
+    fingerprint: str
+    """Digest of what was asked; another one under the same key is a conflict."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """What a submission with an idempotency key came to."""
+
+    job: Job
+    replayed: bool
+    """The job is that of an earlier submission."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lease:
     """A worker's time-limited hold on a job."""
 
@@ -71,6 +90,11 @@ class JobQueue(Protocol):
 
     async def submit(self, request: GenerationRequest) -> Job:
         """One atomic step: depth check, job, queue entry, `job.queued` event."""
+
+    async def submit_once(self, request: GenerationRequest, once: IdempotencyKey) -> Submission:
+        """As `submit`, but if a job that is still kept has taken the key: that job, in the same
+        atomic step, even if the queue is full. Raises IdempotencyConflict if the job was
+        submitted with another fingerprint."""
 
     async def job(self, job_id: str) -> Job:
         """Raises NotFound."""

@@ -10,6 +10,7 @@ from starlette.responses import JSONResponse, Response
 
 from service.domain import TERMINAL_STATES
 from service.gateway.drafts import Draft
+from service.gateway.idempotency import idempotency_key
 from service.gateway.native_jobs import JobStatus
 from service.gateway.rest import negotiation
 from service.gateway.rest.bodies import read_json
@@ -19,6 +20,7 @@ from service.gateway.rest.job_schemas import JobAnswer, JobBody
 from service.gateway.rest.preferences import read_preferences
 from service.gateway.rest.request_id import request_id
 from service.gateway.rest.services import JobId, SharedServices
+from service.jobs.queue import IdempotencyKey
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +55,10 @@ def router() -> APIRouter:
         responses=_CREATED,
         openapi_extra={
             "requestBody": {"required": True, "content": content},
-            "parameters": [_header("Prefer", "`wait=N` (seconds) or `respond-async`.")],
+            "parameters": [
+                _header("Prefer", "`wait=N` (seconds) or `respond-async`."),
+                _header("Idempotency-Key", "Your own name for this request: it becomes one job."),
+            ],
         },
     )
     async def create(request: Request, body: CheckedBody, services: SharedServices) -> Response:
@@ -61,11 +66,15 @@ def router() -> APIRouter:
             request.headers.getlist("prefer"),
             max_wait_seconds=services.settings.request_timeout_seconds,
         )
-        job = (await services.admission.accept(_draft(body))).job
+        draft = _draft(body)
+        accepted = await services.admission.accept(draft, once=_once(request, draft))
+        job = accepted.job
         logger.info("request %s became job %s", request_id(request.scope), job.id)
         outcome = services.jobs.outcome(job, within_seconds=preferences.wait_seconds or 0)
         status = await while_connected(request.receive, outcome)
         headers = {"location": JobAddresses(request, job.id).job, **preferences.headers()}
+        if accepted.replayed:
+            headers["idempotency-replayed"] = "true"
         return _answer(request, status, headers=headers)
 
     @routes.get("/v1/jobs/{job_id}", summary="What has become of a job", responses=_PROBLEM)
@@ -93,6 +102,13 @@ def _answer(
 def _draft(body: JobBody) -> Draft:
     fields = body.model_dump(exclude={"previews"})
     return Draft(**fields, num_previews=body.previews, names={"num_previews": "previews"})
+
+
+def _once(request: Request, draft: Draft) -> IdempotencyKey | None:
+    """Raises InvalidRequest."""
+    keys = request.headers.getlist("idempotency-key")
+    # Two keys join to one with a space in it, which is refused.
+    return idempotency_key(", ".join(keys), draft) if keys else None
 
 
 def _header(name: str, description: str) -> dict[str, Any]:

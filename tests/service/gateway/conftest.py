@@ -39,7 +39,7 @@ from service.engine.fake_engine import FakeEngine
 from service.errors import NotFound, QueueUnavailable
 from service.gateway.rest.app import create_app
 from service.jobs.memory_queue import MemoryQueue
-from service.jobs.queue import QueueLimits, WorkerStatus
+from service.jobs.queue import IdempotencyKey, QueueLimits, Submission, WorkerStatus
 from service.metrics import Metrics
 from service.settings import GatewaySettings
 from service.worker.heartbeat import Heartbeat
@@ -117,6 +117,9 @@ class ScriptedQueue:
         self.requests.append(request)
         self.jobs[job.id] = job
         return job
+
+    async def submit_once(self, request: GenerationRequest, once: IdempotencyKey) -> Submission:
+        return Submission(job=await self.submit(request), replayed=False)
 
     async def job(self, job_id: str) -> Job:
         await self._answer()

@@ -131,6 +131,7 @@ async def test_the_description_covers_every_field_and_route(gateway: Any) -> Non
     assert set(schema["properties"]) == set(JobBody.model_fields)
     assert schema["additionalProperties"] is False
     assert set(operation["responses"]) == {"200", "202", "default"}
+    assert {each["name"] for each in operation["parameters"]} == {"Prefer", "Idempotency-Key"}
     watching = description["paths"]["/v1/jobs/{job_id}/events"]["get"]
     named = [parameter["name"] for parameter in watching["parameters"]]
     assert named == ["job_id", "after", "last-event-id"]
