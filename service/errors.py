@@ -8,6 +8,7 @@ ServiceError
         UnsupportedMediaType  the body is not of a type that is read here
         NotAcceptable     the answer cannot be given in a type that the caller accepts
         MethodNotAllowed  the path exists, the method does not
+        IdempotencyConflict  the idempotency key belongs to another request
     NotFound              no such job or path, or it has expired
     Refused               not now: says when to come back
         QueueFull         the queue is at its depth
@@ -63,6 +64,10 @@ class NotAcceptable(InvalidRequest):
 
 
 class MethodNotAllowed(InvalidRequest):
+    pass
+
+
+class IdempotencyConflict(InvalidRequest):
     pass
 
 
@@ -142,6 +147,12 @@ CATALOGUE: dict[type[ServiceError], CatalogueEntry] = {
     ),
     MethodNotAllowed: _entry(
         "method_not_allowed", 405, "UNIMPLEMENTED", "The path has no such method"
+    ),
+    IdempotencyConflict: _entry(
+        "idempotency_conflict",
+        422,
+        "ALREADY_EXISTS",
+        "The idempotency key was used for another request",
     ),
     NotFound: _entry("not_found", 404, "NOT_FOUND", "It does not exist, or has expired"),
     QueueFull: _entry("queue_full", 503, "RESOURCE_EXHAUSTED", "The queue is full"),

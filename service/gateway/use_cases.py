@@ -1,7 +1,7 @@
-"""Drawing images for a caller who waits: admit, submit, follow the log, give up in order.
+"""Drawing images for a caller who waits: follow the log of an accepted job, give up in order.
 
-What every front door shares. The doors translate their wire shape into a `Draft` and what comes
-out of here into their answer; jobs, limits and metrics are handled here and nowhere else.
+What every front door shares. The doors hand their `Draft` to `admission` and translate what comes
+out of here into their answer; jobs, limits and metrics are handled there and here alone.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from service.domain import (
     JobCancelled,
     JobFailed,
     LoggedEvent,
-    ModelCard,
     Picture,
     is_terminal,
 )
@@ -32,24 +31,15 @@ from service.errors import (
     NotFound,
     QueueUnavailable,
     ServiceError,
-    catalogued,
     from_code,
 )
-from service.gateway.cards import FleetCache, answered_within
-from service.gateway.drafts import Draft, complete
+from service.gateway.admission import AcceptedJob
+from service.gateway.cards import answered_within
 from service.jobs.queue import JobQueue
 from service.metrics import Metrics
 from service.settings import GatewaySettings
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class AcceptedJob:
-    """A job of ours together with the card of the model that draws it."""
-
-    job: Job
-    card: ModelCard
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,30 +72,12 @@ class FinishedImage:
 class ImageGeneration:
     """Images for callers who stay until they are drawn (attached jobs)."""
 
-    def __init__(
-        self, *, queue: JobQueue, fleet: FleetCache, settings: GatewaySettings, metrics: Metrics
-    ) -> None:
+    def __init__(self, *, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) -> None:
         self._queue = queue
-        self._fleet = fleet
         self._settings = settings
         self._metrics = metrics
         self._cancelling: set[asyncio.Task[None]] = set()
         self._following = 0
-
-    async def accept(self, draft: Draft) -> AcceptedJob:
-        """Admission and submission. Raises InvalidRequest, UnknownModel, Refused."""
-        try:
-            fleet = await self._fleet.fleet()
-            card = fleet.card(draft.model, field=draft.name("model"))
-            request = complete(draft, card, max_images=self._settings.max_images)
-            fleet.require_engine(card.id)
-            job = await answered_within(
-                2 * self._settings.queue_timeout_seconds, self._queue.submit(request)
-            )
-        except ServiceError as error:
-            self._metrics.jobs_refused.labels(reason=catalogued(error).code).inc()
-            raise
-        return AcceptedJob(job=job, card=card)
 
     async def follow(self, accepted: AcceptedJob) -> AsyncGenerator[Preview | FinishedImage]:
         """Previews and images as they are drawn.

@@ -43,6 +43,10 @@ class Keys:
         """Hash: digest to encoded bytes of the job's pictures."""
         return f"{self.job(job_id)}{PICTURES_SUFFIX}"
 
+    def idempotency(self, key: str) -> str:
+        """Hash: the job that took a caller's key, and its fingerprint; kept as long as the job."""
+        return f"{self.prefix}:idempotency:{key}"
+
     @property
     def models(self) -> str:
         """Hash: model id to its card."""

@@ -25,8 +25,15 @@ from service.domain import (
 )
 from service.errors import JobLost, NotFound, QueueFull
 from service.jobs.event_ids import parse_event_id
-from service.jobs.progress import FAILED_BY_ATTEMPTS, progress_of, state_after
-from service.jobs.queue import Lease, QueueLimits, WorkerStatus
+from service.jobs.progress import FAILED_BY_ATTEMPTS, key_conflict, progress_of, state_after
+from service.jobs.queue import (
+    MAX_POSITION,
+    IdempotencyKey,
+    Lease,
+    QueueLimits,
+    Submission,
+    WorkerStatus,
+)
 
 
 @dataclass(kw_only=True)
@@ -34,6 +41,7 @@ class _Record:
     """One job with everything that Redis would keep of it."""
 
     job: Job
+    once: IdempotencyKey | None = None
     epoch: int = 0
     lease_until: float = 0.0
     cancel_wanted: bool = False
@@ -41,6 +49,9 @@ class _Record:
     log: list[LoggedEvent] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
     expires_at: float | None = None
+
+    def has_key(self, once: IdempotencyKey) -> bool:
+        return self.once is not None and self.once.key == once.key
 
 
 class MemoryQueue:
@@ -63,6 +74,20 @@ class MemoryQueue:
         return None
 
     async def submit(self, request: GenerationRequest) -> Job:
+        return (await self._submit(request)).job
+
+    async def submit_once(self, request: GenerationRequest, once: IdempotencyKey) -> Submission:
+        self._expire()
+        taken = next((each for each in self._records.values() if each.has_key(once)), None)
+        if taken is None:
+            return await self._submit(request, once=once)
+        if taken.once != once:
+            raise key_conflict()
+        return Submission(job=taken.job, replayed=True)
+
+    async def _submit(
+        self, request: GenerationRequest, *, once: IdempotencyKey | None = None
+    ) -> Submission:
         if len(self._outstanding) >= self._limits.max_depth:
             raise QueueFull(f"the queue holds its {self._limits.max_depth} jobs", retry_after_s=1.0)
         job = Job(
@@ -71,10 +96,10 @@ class MemoryQueue:
             state=JobState.QUEUED,
             created_at=self._clock(),
         )
-        self._records[job.id] = _Record(job=job)
+        self._records[job.id] = _Record(job=job, once=once)
         self._outstanding[job.id] = self._records[job.id]
         await self._append(self._records[job.id], JobQueued())
-        return job
+        return Submission(job=job, replayed=False)
 
     async def job(self, job_id: str) -> Job:
         return self._record(job_id).job
@@ -86,11 +111,26 @@ class MemoryQueue:
             for logged in [entry for entry in record.log if parse_event_id(entry.id) > seen]:
                 seen = parse_event_id(logged.id)
                 yield logged
-            if is_terminal(record.log[-1].event):
-                return
             async with self._changed:
                 while parse_event_id(record.log[-1].id) <= seen:
+                    if is_terminal(record.log[-1].event):
+                        return
                     await self._changed.wait()
+
+    async def history(self, job_id: str) -> Sequence[LoggedEvent]:
+        return list(self._record(job_id).log)
+
+    async def position(self, job_id: str) -> int | None:
+        job = self._record(job_id).job
+        if job.state is not JobState.QUEUED:
+            return None
+        everyone = (record.job for record in self._outstanding.values())
+        waiting = [
+            other.id
+            for other in everyone
+            if other.state is JobState.QUEUED and other.request.model == job.request.model
+        ]
+        return min(waiting.index(job_id), MAX_POSITION)
 
     async def picture(self, job_id: str, digest: str) -> bytes:
         try:

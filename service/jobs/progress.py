@@ -1,4 +1,5 @@
-"""What both queues agree on: how far an image has come, and what a job's end means."""
+"""What both queues agree on: how far an image has come, and what a job's end means,
+and what a taken key is answered."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from service.domain import (
     JobState,
     TerminalEvent,
 )
+from service.errors import IdempotencyConflict
 
 IMAGE_DONE = 1_000_000
 """More than any band."""
@@ -29,6 +31,13 @@ def progress_of(event: BandCompleted | ImageCompleted) -> int:
 
 def state_after(event: TerminalEvent) -> JobState:
     return _STATES[type(event)]
+
+
+def key_conflict() -> IdempotencyConflict:
+    return IdempotencyConflict(
+        "idempotency-key was used for another request: a new request needs a new key",
+        field="idempotency-key",
+    )
 
 
 FAILED_BY_ATTEMPTS = JobFailed(

@@ -22,6 +22,9 @@ from service.domain import (
     TerminalEvent,
 )
 
+MAX_POSITION = 100
+"""How far a job's position in the queue is counted."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class QueueLimits:
@@ -35,6 +38,25 @@ class QueueLimits:
     """Leases a job may have before it fails."""
     retention_seconds: float = 3600.0
     """How long a finished job, its log and its pictures are kept."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class IdempotencyKey:
+    """What makes a repeated submission the same job."""
+
+    key: str
+    """The caller's own name for the submission."""
+    fingerprint: str
+    """Digest of what was asked; another one under the same key is a conflict."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Submission:
+    """What a submission with an idempotency key came to."""
+
+    job: Job
+    replayed: bool
+    """The job is that of an earlier submission."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +91,11 @@ class JobQueue(Protocol):
     async def submit(self, request: GenerationRequest) -> Job:
         """One atomic step: depth check, job, queue entry, `job.queued` event."""
 
+    async def submit_once(self, request: GenerationRequest, once: IdempotencyKey) -> Submission:
+        """As `submit`, but if a job that is still kept has taken the key: that job, in the same
+        atomic step, even if the queue is full. Raises IdempotencyConflict if the job was
+        submitted with another fingerprint."""
+
     async def job(self, job_id: str) -> Job:
         """Raises NotFound."""
 
@@ -77,6 +104,17 @@ class JobQueue(Protocol):
 
         Waits for events that have not happened yet. Raises NotFound, or InvalidRequest if `after`
         is no event's id.
+        """
+
+    async def history(self, job_id: str) -> Sequence[LoggedEvent]:
+        """The events that have happened by now, in order, without waiting; at least one.
+        Raises NotFound."""
+
+    async def position(self, job_id: str) -> int | None:
+        """How many jobs of its model wait ahead of a job that waits; None if it does not wait.
+
+        Exact below MAX_POSITION, which stands for itself and for every number above it, so that
+        the question costs the same at any depth. Raises NotFound.
         """
 
     async def picture(self, job_id: str, digest: str) -> bytes:

@@ -48,6 +48,14 @@ class RedisLog:
                     return
                 ended = await _patiently(lambda: self._has_ended(job_id))
 
+    async def history(self, job_id: str) -> Sequence[LoggedEvent]:
+        """As `JobQueue.history`."""
+        with unavailable():
+            entries = await self._redis.xrange(self._keys.log(job_id))
+        if not entries:
+            raise NotFound(f"there is no job {job_id}", field="job_id")
+        return [_logged(entry_id, fields) for entry_id, fields in entries]
+
     async def _page(self, job_id: str, after: str, *, wait: bool) -> Sequence[LoggedEvent]:
         block = int(BLOCK_SECONDS * 1000) if wait else None
         log = self._keys.log(job_id)

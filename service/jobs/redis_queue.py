@@ -31,8 +31,22 @@ from service.domain import (
 from service.errors import JobLost, NotFound, QueueFull, QueueUnavailable
 from service.jobs import codec
 from service.jobs.keys import GROUP, LOG_SUFFIX, PICTURES_SUFFIX, Keys
-from service.jobs.progress import FAILED_BY_ATTEMPTS, UNREADABLE, progress_of, state_after
-from service.jobs.queue import MODEL_TTL_SECONDS, Lease, QueueLimits, WorkerStatus
+from service.jobs.progress import (
+    FAILED_BY_ATTEMPTS,
+    UNREADABLE,
+    key_conflict,
+    progress_of,
+    state_after,
+)
+from service.jobs.queue import (
+    MAX_POSITION,
+    MODEL_TTL_SECONDS,
+    IdempotencyKey,
+    Lease,
+    QueueLimits,
+    Submission,
+    WorkerStatus,
+)
 from service.jobs.redis_connection import connect, unavailable
 from service.jobs.redis_log import BLOCK_SECONDS, RedisLog
 from service.jobs.redis_registry import RedisRegistry
@@ -72,37 +86,49 @@ class RedisQueue:
             await self._redis.ping()
 
     async def submit(self, request: GenerationRequest) -> Job:
+        return (await self._submit(uuid.uuid4().hex, request)).job
+
+    async def submit_once(self, request: GenerationRequest, once: IdempotencyKey) -> Submission:
+        return await self._submit(uuid.uuid4().hex, request, once=once)
+
+    async def _submit(
+        self, job_id: str, request: GenerationRequest, *, once: IdempotencyKey | None = None
+    ) -> Submission:
+        keys = self._keys
+        answer = await self._call_submit(
+            keys=[
+                keys.job(job_id),
+                keys.log(job_id),
+                keys.waiting(request.model),
+                keys.outstanding,
+                *([keys.idempotency(once.key)] if once else []),
+            ],
+            args=[
+                GROUP,
+                job_id,
+                codec.encode(request),
+                request.model,
+                codec.encode_event(JobQueued()),
+                self._limits.max_depth,
+                *([once.fingerprint, keys.job_prefix] if once else []),
+            ],
+        )
+        if answer[0] == b"full":
+            raise QueueFull(f"the queue holds its {self._limits.max_depth} jobs", retry_after_s=1.0)
+        if answer[0] == b"conflict":
+            raise key_conflict()
+        job = _job(answer[1].decode(), *answer[2:])
+        return Submission(job=job, replayed=answer[0] == b"known")
+
+    async def _call_submit(self, *, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
         try:
-            return await self._submit(uuid.uuid4().hex, request)
+            with unavailable():
+                answer: list[Any] = await self._scripts.submit(keys=keys, args=args)
+            return answer
         except QueueUnavailable as error:
             if isinstance(error.__cause__, OutOfMemoryError):
                 raise QueueFull("the queue's memory is full", retry_after_s=1.0) from error
             raise
-
-    async def _submit(self, job_id: str, request: GenerationRequest) -> Job:
-        keys = self._keys
-        with unavailable():
-            answer = await self._scripts.submit(
-                keys=[
-                    keys.job(job_id),
-                    keys.log(job_id),
-                    keys.waiting(request.model),
-                    keys.outstanding,
-                ],
-                args=[
-                    GROUP,
-                    job_id,
-                    codec.encode(request),
-                    request.model,
-                    codec.encode_event(JobQueued()),
-                    self._limits.max_depth,
-                ],
-            )
-        if not answer:
-            raise QueueFull(f"the queue holds its {self._limits.max_depth} jobs", retry_after_s=1.0)
-        return Job(
-            id=job_id, request=request, state=JobState.QUEUED, created_at=int(answer[0]) / 1e6
-        )
 
     async def job(self, job_id: str) -> Job:
         names = ("request", "state", "created", "attempts")
@@ -110,16 +136,22 @@ class RedisQueue:
             facts = await self._redis.hmget(self._keys.job(job_id), names)
         if facts[0] is None:
             raise NotFound(f"there is no job {job_id}", field="job_id")
-        return Job(
-            id=job_id,
-            request=codec.decode_request(facts[0]),
-            state=JobState(facts[1].decode()),
-            created_at=int(facts[2]) / 1e6,
-            attempts=int(facts[3]),
-        )
+        return _job(job_id, *facts)
 
     def events(self, job_id: str, *, after: str = "0") -> AsyncGenerator[LoggedEvent]:
         return self._log.events(job_id, after=after)
+
+    async def history(self, job_id: str) -> Sequence[LoggedEvent]:
+        return await self._log.history(job_id)
+
+    async def position(self, job_id: str) -> int | None:
+        model = (await self.job(job_id)).request.model
+        with unavailable():
+            answer = await self._scripts.position(
+                keys=[self._keys.job(job_id), self._keys.waiting(model)],
+                args=[GROUP, MAX_POSITION],
+            )
+        return None if answer < 0 else int(answer)
 
     async def picture(self, job_id: str, digest: str) -> bytes:
         with unavailable():
@@ -284,6 +316,16 @@ class RedisQueue:
             keys.waiting(model),
             keys.outstanding,
         ]
+
+
+def _job(job_id: str, request: bytes, state: bytes, created: bytes, attempts: bytes) -> Job:
+    return Job(
+        id=job_id,
+        request=codec.decode_request(request),
+        state=JobState(state.decode()),
+        created_at=int(created) / 1e6,
+        attempts=int(attempts),
+    )
 
 
 def _lease(

@@ -23,6 +23,7 @@ class Scripts:
         self.publish = _script(redis, "publish")
         self.finish = _script(redis, "ending", "finish")
         self.hand_back = _script(redis, "hand_back")
+        self.position = _script(redis, "position")
         self.cancel = _script(redis, "ending", "cancel")
         self.register = _script(redis, "register")
         self.registered = _script(redis, "registered")

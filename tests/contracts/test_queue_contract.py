@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import replace
 
 import pytest
@@ -20,7 +21,7 @@ from service.domain import (
 )
 from service.engine.fake_engine import FAKE_CARD
 from service.errors import InvalidRequest, NotFound, QueueFull
-from service.jobs.queue import JobQueue, QueueLimits, WorkerStatus
+from service.jobs.queue import MAX_POSITION, JobQueue, QueueLimits, WorkerStatus
 from tests.queue_calls import NewQueue, band, lease_one, log_of, picture_of
 from tests.requests import request_of
 
@@ -100,11 +101,61 @@ async def test_every_watcher_sees_the_same_log_early_late_or_resumed(queue: JobQ
         assert await log_of(queue, job.id, after=logged.id) == late[index + 1 :]
 
 
+async def test_a_watcher_that_is_slow_sees_the_end_too(queue: JobQueue) -> None:
+    job = await queue.submit(request_of())
+    lease = await lease_one(queue)
+    async with asyncio.timeout(5), aclosing(queue.events(job.id)) as events:
+        seen = [await anext(events)]
+        # What has been read by now may be all that there was.
+        await queue.publish(lease, band(0), pictures={})
+        await queue.finish(lease, JobCompleted())
+        seen += [logged async for logged in events]
+    assert seen == await log_of(queue, job.id)
+
+
 async def test_a_watcher_that_has_seen_the_end_is_not_kept_waiting(queue: JobQueue) -> None:
     job = await queue.submit(request_of())
     await queue.cancel(job.id)
     last = (await log_of(queue, job.id))[-1]
     assert await log_of(queue, job.id, after=last.id) == []
+
+
+async def test_the_history_is_the_log_by_now(queue: JobQueue) -> None:
+    job = await queue.submit(request_of())
+    assert [logged.event for logged in await queue.history(job.id)] == [JobQueued()]
+    lease = await lease_one(queue)
+    await queue.publish(lease, band(0), pictures={})
+    assert len(await queue.history(job.id)) == 3
+    await queue.finish(lease, JobCompleted())
+    assert list(await queue.history(job.id)) == await log_of(queue, job.id)
+
+
+async def test_a_waiting_job_knows_how_many_of_its_model_are_ahead(queue: JobQueue) -> None:
+    first, second = [(await queue.submit(request_of())).id for _ in range(2)]
+    other = (await queue.submit(request_of(model="other"))).id
+    third = (await queue.submit(request_of())).id
+    everyone = (first, second, other, third)
+
+    async def positions() -> list[int | None]:
+        return [await queue.position(job_id) for job_id in everyone]
+
+    assert await positions() == [0, 1, 0, 2]
+    leases = await queue.lease("w", model="fake", count=2, wait_seconds=0)
+    assert await positions() == [None, None, 0, 0]
+    for lease in leases:
+        await queue.hand_back(lease)
+    assert await positions() == [0, 1, 0, 2]
+    await queue.cancel(second)
+    assert await positions() == [0, None, 0, 1]
+    await queue.finish(await lease_one(queue), JobCompleted())
+    assert await positions() == [None, None, 0, 0]
+
+
+async def test_positions_are_counted_up_to_a_bound(new_queue: NewQueue) -> None:
+    queue = new_queue(QueueLimits())
+    jobs = [await queue.submit(request_of()) for _ in range(MAX_POSITION + 3)]
+    counted = [await queue.position(job.id) for job in jobs[-4:]]
+    assert counted == [MAX_POSITION - 1, MAX_POSITION, MAX_POSITION, MAX_POSITION]
 
 
 @pytest.mark.parametrize("after", ["", "x", "-1", "1-", "1-x", "1-2-3", "\u0661", str(2**64)])
@@ -150,6 +201,8 @@ async def test_what_has_ended_is_forgotten_in_time(new_queue: NewQueue) -> None:
     with pytest.raises(NotFound):
         await queue.picture(job.id, "aa")
     with pytest.raises(NotFound):
+        await queue.history(job.id)
+    with pytest.raises(NotFound):
         await log_of(queue, job.id)
 
 
@@ -169,6 +222,8 @@ async def test_unknown_names_are_not_found(queue: JobQueue) -> None:
     reads: list[Callable[[], Awaitable[object]]] = [
         lambda: queue.job("none"),
         lambda: log_of(queue, "none"),
+        lambda: queue.history("none"),
+        lambda: queue.position("none"),
         lambda: queue.cancel("none"),
         lambda: queue.picture(job.id, "none"),
         lambda: queue.picture("none", "none"),

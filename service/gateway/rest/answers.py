@@ -6,6 +6,7 @@ import base64
 from collections.abc import Sequence
 from typing import Any
 
+from service.gateway.admission import AcceptedJob
 from service.gateway.rest.event_stream import ServerEvent
 from service.gateway.rest.schemas import (
     CompletedEvent,
@@ -15,7 +16,7 @@ from service.gateway.rest.schemas import (
     PartialImageEvent,
     Usage,
 )
-from service.gateway.use_cases import AcceptedJob, FinishedImage, Preview
+from service.gateway.use_cases import FinishedImage, Preview
 
 
 def images_answer(

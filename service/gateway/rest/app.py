@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from service.gateway.admission import Admission
 from service.gateway.cards import FleetCache
-from service.gateway.rest import errors, health, images, jobs, models
+from service.gateway.native_jobs import NativeJobs
+from service.gateway.rest import errors, health, images, job_events, jobs, models, pictures
 from service.gateway.rest.body_limit import BodyLimitMiddleware
 from service.gateway.rest.errors import ErrorMiddleware
 from service.gateway.rest.request_id import RequestIdMiddleware
@@ -19,7 +21,8 @@ from service.metrics import Metrics
 from service.settings import GatewaySettings
 
 DESCRIPTION = """Images from low to high frequency, band by band. `POST /v1/images/generations` is
-OpenAI's Images API: its official clients work unchanged."""
+OpenAI's Images API: its official clients work unchanged. `POST /v1/jobs` is the same work as a
+job: created, watched and cancelled by id."""
 
 
 def create_app(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) -> FastAPI:
@@ -45,7 +48,7 @@ def create_app(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) 
     app.add_middleware(ErrorMiddleware)
     app.add_middleware(RequestIdMiddleware)
     errors.install(app)
-    for module in (images, models, jobs, health):
+    for module in (images, jobs, job_events, pictures, models, health):
         app.include_router(module.router())
     return app
 
@@ -56,7 +59,12 @@ def _services(queue: JobQueue, settings: GatewaySettings, metrics: Metrics) -> S
         ttl_seconds=settings.models_ttl_seconds,
         timeout_seconds=settings.queue_timeout_seconds,
     )
-    generation = ImageGeneration(queue=queue, fleet=fleet, settings=settings, metrics=metrics)
     return Services(
-        queue=queue, settings=settings, metrics=metrics, fleet=fleet, generation=generation
+        queue=queue,
+        settings=settings,
+        metrics=metrics,
+        fleet=fleet,
+        admission=Admission(queue=queue, fleet=fleet, settings=settings, metrics=metrics),
+        generation=ImageGeneration(queue=queue, settings=settings, metrics=metrics),
+        jobs=NativeJobs(queue=queue, settings=settings),
     )

@@ -23,10 +23,12 @@ class ServerEvent:
 
     name: str
     data: Mapping[str, Any]
+    id: str | None = None
+    """What a watcher names to go on after this event."""
 
     def encode(self) -> bytes:
         text = json.dumps(self.data, ensure_ascii=False, separators=(",", ":"))
-        return format_sse_event(event=self.name, data_str=text)
+        return format_sse_event(event=self.name, data_str=text, id=self.id)
 
 
 class EventStream(Response):

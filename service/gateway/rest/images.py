@@ -9,21 +9,21 @@ from contextlib import aclosing
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from pydantic import ValidationError
-from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, Response
 
-from service.errors import InvalidRequest, NotAcceptable, UnsupportedMediaType
+from service.errors import InvalidRequest, NotAcceptable
+from service.gateway.admission import AcceptedJob
 from service.gateway.drafts import Draft
 from service.gateway.rest import negotiation
 from service.gateway.rest.answers import images_answer, stream_event
-from service.gateway.rest.connection import ClientGone, while_connected
-from service.gateway.rest.errors import as_service_error, invalid_field, openai_error
+from service.gateway.rest.bodies import read_json
+from service.gateway.rest.connection import while_connected
+from service.gateway.rest.errors import as_service_error, openai_error
 from service.gateway.rest.event_stream import EventStream, ServerEvent
 from service.gateway.rest.request_id import request_id
 from service.gateway.rest.schemas import ImageGenerationBody, ImagesAnswer
 from service.gateway.rest.services import Services, SharedServices
-from service.gateway.use_cases import AcceptedJob, ImageGeneration
+from service.gateway.use_cases import ImageGeneration
 
 logger = logging.getLogger(__name__)
 
@@ -49,23 +49,11 @@ _RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-async def read_body(request: Request) -> ImageGenerationBody:
-    """The checked body. Raises InvalidRequest, UnsupportedMediaType, BodyTooLarge."""
-    media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media != negotiation.JSON:
-        raise UnsupportedMediaType("content-type must be application/json", field="content-type")
-    if request.headers.get("content-encoding", "identity").lower() != "identity":
-        text = "content-encoding is not supported: send the body as it is"
-        raise UnsupportedMediaType(text, field="content-encoding")
-    try:
-        return ImageGenerationBody.model_validate_json(await request.body())
-    except ValidationError as error:
-        raise invalid_field(list(error.errors(include_url=False, include_context=False))) from None
-    except ClientDisconnect:
-        raise ClientGone from None
+async def _read_body(request: Request) -> ImageGenerationBody:
+    return await read_json(request, ImageGenerationBody)
 
 
-CheckedBody = Annotated[ImageGenerationBody, Depends(read_body)]
+CheckedBody = Annotated[ImageGenerationBody, Depends(_read_body)]
 
 
 def router() -> APIRouter:
@@ -139,7 +127,7 @@ async def _events(
 async def _accept(
     request: Request, body: ImageGenerationBody, draft: Draft, services: Services
 ) -> AcceptedJob:
-    accepted = await services.generation.accept(draft)
+    accepted = await services.admission.accept(draft)
     logger.info(
         "request %s became job %s, user %r", request_id(request.scope), accepted.job.id, body.user
     )

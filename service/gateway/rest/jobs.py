@@ -1,72 +1,116 @@
-"""`GET /v1/jobs/{id}/images/{index}`: where `response_format: "url"` points."""
+"""`/v1/jobs`: jobs that are created, looked at and cancelled by id; their caller need not stay."""
 
 from __future__ import annotations
 
-from contextlib import aclosing
+import logging
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
-from starlette.requests import Request
-from starlette.responses import Response
+from fastapi import APIRouter, Depends, Request
+from starlette.responses import JSONResponse, Response
 
-from service.domain import TERMINAL_STATES, ImageCompleted, Picture
-from service.errors import NotFound
-from service.gateway.cards import answered_within
-from service.gateway.rest.services import SharedServices
-from service.jobs.queue import JobQueue
+from service.domain import TERMINAL_STATES
+from service.gateway.drafts import Draft
+from service.gateway.idempotency import idempotency_key
+from service.gateway.native_jobs import JobStatus
+from service.gateway.rest import negotiation
+from service.gateway.rest.bodies import read_json
+from service.gateway.rest.connection import while_connected
+from service.gateway.rest.job_answers import JobAddresses, job_answer
+from service.gateway.rest.job_schemas import JobAnswer, JobBody
+from service.gateway.rest.preferences import read_preferences
+from service.gateway.rest.request_id import request_id
+from service.gateway.rest.services import JobId, SharedServices
+from service.jobs.queue import IdempotencyKey
 
-JobId = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]
-ImageIndex = Annotated[int, Path(ge=0, le=10_000)]
-_RESPONSES: dict[int | str, dict[str, Any]] = {
-    200: {"content": {"image/png": {}, "image/jpeg": {}, "image/webp": {}}},
-    304: {"description": "The caller's copy is the picture."},
-    "default": {"description": "Problem details."},
+logger = logging.getLogger(__name__)
+
+_PROBLEM: dict[int | str, dict[str, Any]] = {"default": {"description": "Problem details."}}
+_CREATED: dict[int | str, dict[str, Any]] = {
+    200: {"model": JobAnswer, "description": "With `Prefer: wait`: the job, which has ended."},
+    202: {"model": JobAnswer, "description": "The job is accepted; `Location` is its address."},
+    **_PROBLEM,
 }
+_CANCELLED: dict[int | str, dict[str, Any]] = {
+    200: {"model": JobAnswer, "description": "The job has ended, by this or before."},
+    202: {"model": JobAnswer, "description": "The job runs and will end at its next band."},
+    **_PROBLEM,
+}
+
+
+async def _read_body(request: Request) -> JobBody:
+    return await read_json(request, JobBody)
+
+
+CheckedBody = Annotated[JobBody, Depends(_read_body)]
 
 
 def router() -> APIRouter:
     routes = APIRouter(tags=["jobs"])
+    content = {negotiation.JSON: {"schema": JobBody.model_json_schema()}}
 
-    @routes.get(
-        "/v1/jobs/{job_id}/images/{index}",
-        summary="The picture of a finished job",
-        response_class=Response,
-        responses=_RESPONSES,
+    @routes.post(
+        "/v1/jobs",
+        summary="Create a job",
+        status_code=202,
+        responses=_CREATED,
+        openapi_extra={
+            "requestBody": {"required": True, "content": content},
+            "parameters": [
+                _header("Prefer", "`wait=N` (seconds) or `respond-async`."),
+                _header("Idempotency-Key", "Your own name for this request: it becomes one job."),
+            ],
+        },
     )
-    async def image(
-        job_id: JobId, index: ImageIndex, request: Request, services: SharedServices
-    ) -> Response:
-        wait = services.settings.queue_timeout_seconds
-        picture = await answered_within(wait, _picture(services.queue, job_id, index))
-        # A picture never changes under its address: it is a pure function of the request.
-        headers = {
-            "etag": f'"{picture.digest}"',
-            "cache-control": "public, max-age=31536000, immutable",
-        }
-        if _has_copy(request, picture.digest):
-            return Response(status_code=304, headers=headers)
-        content = await answered_within(wait, services.queue.picture(job_id, picture.digest))
-        return Response(content, media_type=f"image/{picture.format}", headers=headers)
+    async def create(request: Request, body: CheckedBody, services: SharedServices) -> Response:
+        preferences = read_preferences(
+            request.headers.getlist("prefer"),
+            max_wait_seconds=services.settings.request_timeout_seconds,
+        )
+        draft = _draft(body)
+        accepted = await services.admission.accept(draft, once=_once(request, draft))
+        job = accepted.job
+        logger.info("request %s became job %s", request_id(request.scope), job.id)
+        outcome = services.jobs.outcome(job, within_seconds=preferences.wait_seconds or 0)
+        status = await while_connected(request.receive, outcome)
+        headers = {"location": JobAddresses(request, job.id).job, **preferences.headers()}
+        if accepted.replayed:
+            headers["idempotency-replayed"] = "true"
+        return _answer(request, status, headers=headers)
+
+    @routes.get("/v1/jobs/{job_id}", summary="What has become of a job", responses=_PROBLEM)
+    async def show(job_id: JobId, request: Request, services: SharedServices) -> JobAnswer:
+        return job_answer(await services.jobs.status(job_id), JobAddresses(request, job_id))
+
+    @routes.post(
+        "/v1/jobs/{job_id}/cancel", summary="Cancel a job", status_code=202, responses=_CANCELLED
+    )
+    async def cancel(job_id: JobId, request: Request, services: SharedServices) -> Response:
+        return _answer(request, await services.jobs.cancel(job_id))
 
     return routes
 
 
-async def _picture(queue: JobQueue, job_id: str, index: int) -> Picture:
-    job = await queue.job(job_id)
-    if job.state not in TERMINAL_STATES:
-        raise NotFound("the job has not ended yet", field="job_id")
-    async with aclosing(queue.events(job_id)) as log:
-        async for logged in log:
-            event = logged.event
-            if isinstance(event, ImageCompleted) and event.image_index == index:
-                return event.picture
-    raise NotFound("the job has no such image", field="index")
+def _answer(
+    request: Request, status: JobStatus, *, headers: dict[str, str] | None = None
+) -> Response:
+    """200 with a job that has ended, 202 with one that has not."""
+    answer = job_answer(status, JobAddresses(request, status.job.id))
+    code = 200 if status.job.state in TERMINAL_STATES else 202
+    return JSONResponse(answer.model_dump(mode="json"), code, headers)
 
 
-def _has_copy(request: Request, digest: str) -> bool:
-    known = {tag.strip().removeprefix("W/") for tag in _if_none_match(request).split(",")}
-    return "*" in known or f'"{digest}"' in known
+def _draft(body: JobBody) -> Draft:
+    fields = body.model_dump(exclude={"previews"})
+    return Draft(**fields, num_previews=body.previews, names={"num_previews": "previews"})
 
 
-def _if_none_match(request: Request) -> str:
-    return ",".join(request.headers.getlist("if-none-match"))
+def _once(request: Request, draft: Draft) -> IdempotencyKey | None:
+    """Raises InvalidRequest."""
+    keys = request.headers.getlist("idempotency-key")
+    # Two keys join to one with a space in it, which is refused.
+    return idempotency_key(", ".join(keys), draft) if keys else None
+
+
+def _header(name: str, description: str) -> dict[str, Any]:
+    """A header that is read by hand, in the OpenAPI document."""
+    return {"name": name, "in": "header", "description": description, "schema": {"type": "string"}}

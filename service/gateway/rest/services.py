@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Annotated, cast
 
-from fastapi import Depends, Request
+from fastapi import Depends, Path, Request
 
+from service.gateway.admission import Admission
 from service.gateway.cards import FleetCache
+from service.gateway.native_jobs import NativeJobs
 from service.gateway.use_cases import ImageGeneration
 from service.jobs.queue import JobQueue
 from service.metrics import Metrics
@@ -20,7 +22,9 @@ class Services:
     settings: GatewaySettings
     metrics: Metrics
     fleet: FleetCache
+    admission: Admission
     generation: ImageGeneration
+    jobs: NativeJobs
 
 
 def _services(request: Request) -> Services:
@@ -28,3 +32,4 @@ def _services(request: Request) -> Services:
 
 
 SharedServices = Annotated[Services, Depends(_services)]
+JobId = Annotated[str, Path(max_length=64, pattern=r"^[A-Za-z0-9_-]+$")]

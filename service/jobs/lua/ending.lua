@@ -6,7 +6,8 @@ local function end_job(job, log, pictures, waiting, outstanding, end_of)
   redis.call('XDEL', waiting, end_of.entry)
   redis.call('ZREM', outstanding, end_of.id)
   -- Not before its end: a job may wait for a worker longer than results are kept.
-  for _, key in ipairs({ job, log, pictures }) do
+  local once = redis.call('HGET', job, 'once')
+  for _, key in ipairs({ job, log, pictures, once or nil }) do
     redis.call('PEXPIRE', key, end_of.retention_ms)
   end
 end

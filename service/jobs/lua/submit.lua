@@ -1,23 +1,44 @@
 -- Accept a job: the hash, its place in the queue and its first event, or nothing at all.
--- KEYS: job, log, waiting, outstanding
--- ARGV: group, job id, request, model, queued event, max depth
--- Returns {created at in microseconds} or {} when the queue is full.
-local created = redis.call('HGET', KEYS[1], 'created')
-if created then -- a repetition after a lost answer
-  return { created }
+-- KEYS: job, log, waiting, outstanding; with an idempotency key: its hash
+-- ARGV: group, job id, request, model, queued event, max depth; with an idempotency key:
+--       fingerprint, prefix of jobs (whose key it is, only its hash knows)
+-- Returns {'full'}, {'conflict'}, or {'new' or 'known', job id, request, state, created at in
+-- microseconds, attempts}.
+local function told(how, id, job)
+  local facts = redis.call('HMGET', job, 'request', 'state', 'created', 'attempts')
+  return { how, id, unpack(facts) }
+end
+
+if redis.call('EXISTS', KEYS[1]) == 1 then -- a repetition after a lost answer
+  return told('new', ARGV[2], KEYS[1])
+end
+if KEYS[5] then
+  local taken = redis.call('HMGET', KEYS[5], 'job', 'fingerprint')
+  local job = taken[1] and ARGV[8] .. taken[1]
+  if job and redis.call('EXISTS', job) == 1 then
+    if taken[2] ~= ARGV[7] then
+      return { 'conflict' }
+    end
+    return told('known', taken[1], job)
+  end
 end
 if redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[6]) then
-  return {}
+  return { 'full' }
 end
 if redis.call('EXISTS', KEYS[3]) == 0 then
   -- From the very first entry: jobs may be accepted before any worker comes.
   redis.call('XGROUP', 'CREATE', KEYS[3], ARGV[1], '0', 'MKSTREAM')
 end
 local now = redis.call('TIME')
-created = string.format('%.0f', now[1] * 1000000 + now[2])
+local created = string.format('%.0f', now[1] * 1000000 + now[2])
 local entry = redis.call('XADD', KEYS[3], '*', 'job', ARGV[2])
 redis.call('HSET', KEYS[1], 'request', ARGV[3], 'model', ARGV[4], 'state', 'queued',
   'created', created, 'epoch', 0, 'attempts', 0, 'entry', entry)
 redis.call('XADD', KEYS[2], '*', 'event', ARGV[5])
 redis.call('ZADD', KEYS[4], created, ARGV[2])
-return { created }
+if KEYS[5] then
+  redis.call('DEL', KEYS[5]) -- what an expired job may have left, with its time to live
+  redis.call('HSET', KEYS[5], 'job', ARGV[2], 'fingerprint', ARGV[7])
+  redis.call('HSET', KEYS[1], 'once', KEYS[5]) -- so that both expire together
+end
+return told('new', ARGV[2], KEYS[1])

@@ -1,7 +1,7 @@
 """A gateway in this process over a queue that does what a test tells it to.
 
 `ScriptedQueue` draws at once, without a worker, and can be made to fail in every way a queue can.
-Whole requests through a real queue and worker are in `test_whole_request.py`.
+`whole_gateway` is one over a real queue and worker.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import hashlib
 import json
 import socket
 from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import aclosing, suppress
 from dataclasses import dataclass, field
 
 import httpx
@@ -34,11 +35,15 @@ from service.domain import (
     ModelCard,
     Picture,
 )
+from service.engine.fake_engine import FakeEngine
 from service.errors import NotFound, QueueUnavailable
 from service.gateway.rest.app import create_app
-from service.jobs.queue import WorkerStatus
+from service.jobs.memory_queue import MemoryQueue
+from service.jobs.queue import IdempotencyKey, QueueLimits, Submission, WorkerStatus
 from service.metrics import Metrics
 from service.settings import GatewaySettings
+from service.worker.heartbeat import Heartbeat
+from service.worker.worker import Worker
 
 CARD = ModelCard(
     id="tiny",
@@ -113,6 +118,9 @@ class ScriptedQueue:
         self.jobs[job.id] = job
         return job
 
+    async def submit_once(self, request: GenerationRequest, once: IdempotencyKey) -> Submission:
+        return Submission(job=await self.submit(request), replayed=False)
+
     async def job(self, job_id: str) -> Job:
         await self._answer()
         if self.forget_jobs or job_id not in self.jobs:
@@ -140,6 +148,18 @@ class ScriptedQueue:
                 yield LoggedEvent(id=str(count), at=CREATED_AT + count, event=event)
         finally:
             self.reading -= 1
+
+    async def history(self, job_id: str) -> Sequence[LoggedEvent]:
+        found: list[LoggedEvent] = []
+        with suppress(TimeoutError):
+            async with asyncio.timeout(0.05), aclosing(self.events(job_id)) as log:
+                async for logged in log:
+                    found.append(logged)
+        return found
+
+    async def position(self, job_id: str) -> int | None:
+        await self._answer()
+        return None
 
     async def _script(self, request: GenerationRequest) -> AsyncGenerator[Event]:
         yield JobQueued()
@@ -229,6 +249,45 @@ def gateway(open_gateway: OpenGateway) -> Gateway:
 @pytest.fixture
 def scripted_queue() -> type[ScriptedQueue]:
     return ScriptedQueue
+
+
+@pytest.fixture
+def engine() -> FakeEngine:
+    return FakeEngine(band_seconds=0.002)
+
+
+@pytest.fixture
+async def queue(engine: FakeEngine) -> AsyncGenerator[MemoryQueue]:
+    """A queue with a worker behind it."""
+    made = MemoryQueue(QueueLimits(max_depth=8))
+    await engine.start()
+    heartbeat = Heartbeat(
+        queue=made, engine=engine, worker_id="w", engine_name="fake", ttl_seconds=5.0
+    )
+    worker = Worker(
+        worker_id="w",
+        queue=made,
+        engine=engine,
+        heartbeat=heartbeat,
+        metrics=Metrics(),
+        max_generations=8,
+        lease_seconds=5.0,
+        grace_seconds=0.0,
+    )
+    stop = asyncio.Event()
+    running = asyncio.create_task(worker.run(stop))
+    while not await made.workers():
+        await asyncio.sleep(0.001)
+    yield made
+    stop.set()
+    await running
+    await engine.close()
+
+
+@pytest.fixture
+def whole_gateway(open_gateway: OpenGateway, queue: MemoryQueue) -> Gateway:
+    """A gateway over a queue that is drawn from, as in real life."""
+    return open_gateway(queue, queue_timeout_seconds=5)
 
 
 class Servers:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+from pydantic import BaseModel
+
 from service.errors import CATALOGUE
+from service.gateway.rest.job_schemas import JobBody
 from service.gateway.rest.schemas import ImageGenerationBody
 
 PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
@@ -25,7 +29,10 @@ def test_the_page_lists_exactly_the_catalogue() -> None:
     ]
 
 
-def test_the_page_lists_exactly_the_fields() -> None:
-    table = PAGE.split("### Fields")[1].split("### The answer")[0]
+@pytest.mark.parametrize(
+    ("heading", "body"), [("Fields", ImageGenerationBody), ("Fields of a job", JobBody)]
+)
+def test_the_page_lists_exactly_the_fields(heading: str, body: type[BaseModel]) -> None:
+    table = PAGE.split(f"### {heading}\n")[1].split("\n##")[0]
     rows = re.findall(r"^\| `(\w+)` \|", table, re.M)
-    assert sorted(rows) == sorted(ImageGenerationBody.model_fields)
+    assert sorted(rows) == sorted(body.model_fields)

@@ -17,6 +17,7 @@ from service.errors import (
     from_code,
 )
 from service.gateway.rest.errors import openai_error, problem, render
+from service.gateway.rest.job_schemas import JobBody
 
 SCOPE = {"path": "/v1/images/generations", "state": {"request_id": "r"}}
 NOT_SHOWN = {ServiceError, Refused, JobLost}
@@ -69,13 +70,15 @@ def test_a_conflict_is_not_retried() -> None:
 
 
 async def test_unknown_paths_and_methods_are_errors_of_the_same_shapes(gateway: Any) -> None:
-    for path in ("/", "/v1/jobs", "/v1/models/", "/v1/nothing"):
+    for path in ("/", "/v1/jobs/", "/v1/models/", "/v1/nothing"):
         answer = await gateway.client.get(path)
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
         assert answer.headers["content-type"] == "application/problem+json"
     answer = await gateway.client.post("/v1/models")
     assert (answer.status_code, answer.json()["code"]) == (405, "method_not_allowed")
     assert answer.headers["allow"] == "GET"
+    answer = await gateway.client.get("/v1/jobs")
+    assert (answer.status_code, answer.headers["allow"]) == (405, "POST")
     answer = await gateway.client.get("/v1/images/generations")
     assert (answer.status_code, answer.json()["error"]["code"]) == (405, "method_not_allowed")
     answer = await gateway.client.post("/v1/images/generations/", json={"prompt": "cat"})
@@ -110,6 +113,11 @@ async def test_the_description_covers_every_field_and_route(gateway: Any) -> Non
         "/v1/images/generations",
         "/v1/models",
         "/v1/models/{model}",
+        "/v1/jobs",
+        "/v1/jobs/{job_id}",
+        "/v1/jobs/{job_id}/cancel",
+        "/v1/jobs/{job_id}/events",
+        "/v1/jobs/{job_id}/pictures/{digest}",
         "/v1/jobs/{job_id}/images/{index}",
         "/health/live",
         "/health/ready",
@@ -118,5 +126,14 @@ async def test_the_description_covers_every_field_and_route(gateway: Any) -> Non
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     assert {"prompt", "class_label", "seed", "bands", "partial_images"} <= set(schema["properties"])
     assert schema["additionalProperties"] is False
+    operation = description["paths"]["/v1/jobs"]["post"]
+    schema = operation["requestBody"]["content"]["application/json"]["schema"]
+    assert set(schema["properties"]) == set(JobBody.model_fields)
+    assert schema["additionalProperties"] is False
+    assert set(operation["responses"]) == {"200", "202", "default"}
+    assert {each["name"] for each in operation["parameters"]} == {"Prefer", "Idempotency-Key"}
+    watching = description["paths"]["/v1/jobs/{job_id}/events"]["get"]
+    named = [parameter["name"] for parameter in watching["parameters"]]
+    assert named == ["job_id", "after", "last-event-id"]
     assert "422" not in str(description)
     assert (await gateway.client.get("/docs")).status_code == 200

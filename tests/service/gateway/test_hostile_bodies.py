@@ -8,6 +8,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from service.gateway.rest.job_schemas import JobBody
 from service.gateway.rest.schemas import ImageGenerationBody
 
 SETTINGS = settings(
@@ -17,6 +18,7 @@ SETTINGS = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 FIELDS = [*ImageGenerationBody.model_fields, "deadline_ms", "quality", "", "\x00", "ü"]
+JOB_FIELDS = [*JobBody.model_fields, "n", "prompt", "size", "\x00", "ü"]
 SCALARS = (
     st.none()
     | st.booleans()
@@ -68,6 +70,20 @@ async def test_one_hostile_field_is_the_one_that_is_named(
 @given(content=st.binary(max_size=200))
 async def test_hostile_bytes_are_refused_by_name(gateway: Any, content: bytes) -> None:
     check(await _post(gateway, content))
+
+
+@SETTINGS
+@given(body=st.dictionaries(st.sampled_from(JOB_FIELDS), VALUES, max_size=6))
+async def test_hostile_jobs_are_refused_by_name(gateway: Any, body: dict[str, Any]) -> None:
+    answer = await gateway.client.post(
+        "/v1/jobs",
+        content=json.dumps({"class_label": "cat", **body}).encode(),
+        headers={"content-type": "application/json"},
+    )
+    assert answer.status_code < 500, answer.text
+    if answer.status_code >= 400:
+        assert answer.json()["field"] in {*body, "body"}
+        assert len(answer.json()["detail"]) < 500
 
 
 async def _post(gateway: Any, content: bytes) -> Any:

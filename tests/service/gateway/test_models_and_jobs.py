@@ -6,8 +6,6 @@ from typing import Any
 
 import pytest
 
-from service.domain import JobState
-
 
 async def test_models_are_listed_with_what_a_caller_needs(gateway: Any) -> None:
     listing = (await gateway.client.get("/v1/models")).json()
@@ -51,11 +49,41 @@ async def test_a_picture_that_is_not_there_is_a_clean_error(
     assert answer.json()["field"] in {"job_id", "index"}
 
 
-async def test_a_job_that_is_still_running_has_no_picture_yet(gateway: Any) -> None:
+async def test_any_picture_is_served_by_its_digest(gateway: Any) -> None:
+    body = {"class_label": "cat", "previews": 2, "picture_format": "webp"}
+    await gateway.client.post("/v1/jobs", json=body, headers={"prefer": "wait=1"})
+    assert len(gateway.queue.pictures) == 3
+    for digest, content in gateway.queue.pictures.items():
+        path = f"/v1/jobs/job-0/pictures/{digest}"
+        answer = await gateway.client.get(path)
+        assert (answer.content, answer.headers["content-type"]) == (content, "image/webp")
+        assert "immutable" in answer.headers["cache-control"]
+        tag = answer.headers["etag"]
+        again = await gateway.client.get(path, headers={"if-none-match": tag})
+        assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [
+        ("job-0/pictures/" + "0" * 64, 404),
+        ("job-7/pictures/" + "0" * 64, 404),
+        ("job-0/pictures/0", 400),
+        ("job-0/pictures/" + "g" * 64, 400),
+    ],
+)
+async def test_a_digest_of_nothing_is_a_clean_error(gateway: Any, path: str, status: int) -> None:
     await gateway.generate({"prompt": "cat"})
-    job = gateway.queue.jobs["job-0"]
-    gateway.queue.jobs["job-0"] = type(job)(**{**vars(job), "state": JobState.RUNNING})
-    assert (await gateway.client.get("/v1/jobs/job-0/images/0")).status_code == 404
+    assert (await gateway.client.get(f"/v1/jobs/{path}")).status_code == status
+
+
+async def test_an_image_that_is_still_being_drawn_has_no_picture_yet(gateway: Any) -> None:
+    await gateway.client.post("/v1/jobs", json={"class_label": "cat"})
+    gateway.queue.hang_after_band = 3
+    answer = await gateway.client.get("/v1/jobs/job-0/images/0")
+    assert (answer.status_code, answer.json()["field"]) == (404, "index")
+    gateway.queue.hang_after_band = None
+    assert (await gateway.client.get("/v1/jobs/job-0/images/0")).status_code == 200
 
 
 @pytest.mark.parametrize("tag", ["*", '"nothing", "{digest}"', 'W/"{digest}"'])

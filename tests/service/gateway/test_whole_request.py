@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import base64
 import io
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import httpx
@@ -15,48 +14,11 @@ from PIL import Image
 from service.domain import JobState
 from service.engine.fake_engine import FakeEngine
 from service.jobs.memory_queue import MemoryQueue
-from service.jobs.queue import QueueLimits
-from service.metrics import Metrics
-from service.worker.heartbeat import Heartbeat
-from service.worker.worker import Worker
 
 
 @pytest.fixture
-def engine() -> FakeEngine:
-    return FakeEngine(band_seconds=0.002)
-
-
-@pytest.fixture
-async def queue(engine: FakeEngine) -> AsyncGenerator[MemoryQueue]:
-    """A queue with a worker behind it."""
-    made = MemoryQueue(QueueLimits(max_depth=8))
-    await engine.start()
-    heartbeat = Heartbeat(
-        queue=made, engine=engine, worker_id="w", engine_name="fake", ttl_seconds=5.0
-    )
-    worker = Worker(
-        worker_id="w",
-        queue=made,
-        engine=engine,
-        heartbeat=heartbeat,
-        metrics=Metrics(),
-        max_generations=8,
-        lease_seconds=5.0,
-        grace_seconds=0.0,
-    )
-    stop = asyncio.Event()
-    running = asyncio.create_task(worker.run(stop))
-    while not await made.workers():
-        await asyncio.sleep(0.001)
-    yield made
-    stop.set()
-    await running
-    await engine.close()
-
-
-@pytest.fixture
-def gateway(open_gateway: Any, queue: MemoryQueue) -> Any:
-    return open_gateway(queue, queue_timeout_seconds=5)
+def gateway(whole_gateway: Any) -> Any:
+    return whole_gateway
 
 
 def picture(answer: httpx.Response, index: int = 0) -> bytes:

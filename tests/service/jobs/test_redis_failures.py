@@ -8,6 +8,7 @@ import time
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import aclosing
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from service.domain import (
 )
 from service.errors import QueueFull, QueueUnavailable
 from service.jobs.keys import Keys
-from service.jobs.queue import QueueLimits, WorkerStatus
+from service.jobs.queue import IdempotencyKey, QueueLimits, WorkerStatus
 from service.jobs.redis_connection import connect
 from service.jobs.redis_queue import RedisQueue
 from service.stack.redis_server import RedisServer, start_redis
@@ -33,6 +34,7 @@ from tests.requests import request_of
 BAND = BandCompleted(
     image_index=0, band=0, token_digest="t", seconds=0.1, batch_size=1, preview=None
 )
+ONCE = IdempotencyKey(key="k", fingerprint="f")
 STATUS = WorkerStatus(worker_id="w", model="fake", engine="fake", engine_ready=True)
 
 
@@ -95,7 +97,10 @@ async def test_every_verb_says_that_the_queue_is_away_within_about_a_second(
     verbs: list[Callable[[], Awaitable[object]]] = [
         queue.ping,
         lambda: queue.submit(request_of()),
+        lambda: queue.submit_once(request_of(), ONCE),
         lambda: queue.job(job.id),
+        lambda: queue.history(job.id),
+        lambda: queue.position(job.id),
         lambda: queue.cancel(job.id),
         lambda: queue.picture(job.id, "d"),
         queue.depth,
@@ -188,8 +193,10 @@ async def test_a_job_that_nobody_can_read_fails_alone(
 
 async def test_a_repeated_submission_is_one_job(redis_server: RedisServer, name: str) -> None:
     queue = RedisQueue(connect(redis_server.url), name=name, limits=QueueLimits(max_depth=1))
-    first, again = [await queue._submit("one", request_of()) for _ in range(2)]
+    first, again = [await queue._submit("one", request_of(), once=ONCE) for _ in range(2)]
     assert first == again
+    # It was the answer that was lost, so to its caller the job is new.
+    assert not again.replayed
     assert await queue.depth() == 1
     assert len(await queue.lease("w", model="fake", count=2, wait_seconds=0)) == 1
     await queue.close()
@@ -216,7 +223,7 @@ async def test_every_key_of_an_ended_job_expires_and_the_rest_is_bounded(
     limits = QueueLimits(retention_seconds=0.3)
     queue = RedisQueue(connect(redis_server.url), name=name, limits=limits)
     for number in range(3):
-        job = await queue.submit(request_of())
+        job = (await queue.submit_once(request_of(), replace(ONCE, key=str(number)))).job
         (lease,) = await queue.lease("w", model="fake", count=1, wait_seconds=0)
         await queue.publish(lease, BAND, pictures={"d": b"x" * 1000})
         if number == 1:

@@ -16,7 +16,7 @@ from service.domain import BandCompleted, Event, JobCompleted, is_terminal
 from service.errors import ServiceError
 from service.jobs.keys import GROUP, Keys
 from service.jobs.memory_queue import MemoryQueue
-from service.jobs.queue import JobQueue, Lease, QueueLimits
+from service.jobs.queue import IdempotencyKey, JobQueue, Lease, QueueLimits
 from service.jobs.redis_connection import connect
 from service.jobs.redis_queue import RedisQueue
 from service.stack.redis_server import RedisServer
@@ -34,6 +34,7 @@ PICK = st.integers(min_value=0, max_value=3)
 BAND = st.integers(min_value=0, max_value=3)
 OPERATIONS = st.one_of(
     st.tuples(st.just("submit")),
+    st.tuples(st.just("submit_once"), PICK, st.sampled_from([0, 0, 1])),
     st.tuples(st.just("lease"), st.integers(min_value=1, max_value=3)),
     st.tuples(st.just("lapse")),
     st.tuples(st.sampled_from(["renew", "finish", "hand_back", "cancel"]), PICK),
@@ -60,6 +61,13 @@ class Side:
         if verb == "submit":
             self.jobs.append((await self.queue.submit(request_of())).id)
             return len(self.jobs)
+        if verb == "submit_once":
+            key, fingerprint = map(str, arguments)
+            once = IdempotencyKey(key=key, fingerprint=fingerprint)
+            made = await self.queue.submit_once(request_of(), once)
+            if not made.replayed:
+                self.jobs.append(made.job.id)
+            return self.jobs.index(made.job.id), made.replayed, made.job.state
         if verb == "lease":
             leases = await self.queue.lease("w", model="fake", count=arguments[0], wait_seconds=0)
             self.leases += leases
@@ -83,6 +91,9 @@ class Side:
 
     def _picked(self, items: Sequence[Any], number: int) -> Any:
         return items[-1 - number % len(items)]
+
+    async def positions(self) -> list[int | None]:
+        return [await self.queue.position(job_id) for job_id in self.jobs]
 
     async def logs(self) -> list[list[Event]]:
         """Of jobs that have ended whole, of others what there is by now."""
@@ -125,6 +136,7 @@ async def compare(url: str, operations: Sequence[tuple[Any, ...]]) -> None:
             ours = await memory.do(verb, arguments)
             assert await redis.do(verb, arguments) == ours, (verb, arguments)
             assert await redis.queue.depth() == await memory.queue.depth()
+            assert await redis.positions() == await memory.positions()
         logs = await redis.logs()
         assert logs == await memory.logs()
         for log in logs:

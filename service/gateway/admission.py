@@ -1,0 +1,55 @@
+"""The door that attached and native jobs share: complete, admit, submit, and count refusals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.domain import GenerationRequest, Job, ModelCard
+from service.errors import ServiceError, catalogued
+from service.gateway.cards import FleetCache, answered_within
+from service.gateway.drafts import Draft, complete
+from service.jobs.queue import IdempotencyKey, JobQueue, Submission
+from service.metrics import Metrics
+from service.settings import GatewaySettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class AcceptedJob:
+    """A job of ours together with the card of the model that draws it."""
+
+    job: Job
+    card: ModelCard
+    replayed: bool = False
+    """Its idempotency key had been used before, for this job."""
+
+
+class Admission:
+    """From a draft to a job in the queue."""
+
+    def __init__(
+        self, *, queue: JobQueue, fleet: FleetCache, settings: GatewaySettings, metrics: Metrics
+    ) -> None:
+        self._queue = queue
+        self._fleet = fleet
+        self._settings = settings
+        self._metrics = metrics
+
+    async def accept(self, draft: Draft, *, once: IdempotencyKey | None = None) -> AcceptedJob:
+        """Raises InvalidRequest, IdempotencyConflict, UnknownModel, Refused."""
+        try:
+            fleet = await self._fleet.fleet()
+            card = fleet.card(draft.model, field=draft.name("model"))
+            request = complete(draft, card, max_images=self._settings.max_images)
+            fleet.require_engine(card.id)
+            submission = await answered_within(
+                2 * self._settings.queue_timeout_seconds, self._submit(request, once)
+            )
+        except ServiceError as error:
+            self._metrics.jobs_refused.labels(reason=catalogued(error).code).inc()
+            raise
+        return AcceptedJob(job=submission.job, card=card, replayed=submission.replayed)
+
+    async def _submit(self, request: GenerationRequest, once: IdempotencyKey | None) -> Submission:
+        if once is None:
+            return Submission(job=await self._queue.submit(request), replayed=False)
+        return await self._queue.submit_once(request, once)

@@ -1,0 +1,154 @@
+"""Jobs whose caller need not stay: what has become of one, waiting for its end, cancelling it.
+
+All of it is read from the queue, so any gateway can answer for any job.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing, suppress
+from dataclasses import dataclass, replace
+
+from service.domain import (
+    BandCompleted,
+    ImageCompleted,
+    Job,
+    JobCancelled,
+    JobCompleted,
+    JobFailed,
+    JobState,
+    LoggedEvent,
+    Picture,
+    is_terminal,
+)
+from service.errors import NotFound, QueueUnavailable, Refused
+from service.gateway.cards import answered_within
+from service.jobs.event_ids import parse_event_id
+from service.jobs.progress import state_after
+from service.jobs.queue import JobQueue
+from service.settings import GatewaySettings
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageProgress:
+    """How far one image has come."""
+
+    image_index: int
+    bands_completed: int
+    picture: Picture | None
+    """None until the image is complete."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobStatus:
+    """What is known of a job at one moment."""
+
+    job: Job
+    position: int | None
+    """As `JobQueue.position`."""
+    images: tuple[ImageProgress, ...]
+    """One per image that was asked for, in order."""
+    failure: JobFailed | None
+
+
+class NativeJobs:
+    """Whatever a caller may ask of a job by its id."""
+
+    def __init__(self, *, queue: JobQueue, settings: GatewaySettings) -> None:
+        self._queue = queue
+        self._wait = settings.queue_timeout_seconds
+
+    async def job(self, job_id: str) -> Job:
+        """Raises NotFound, QueueUnavailable."""
+        return await answered_within(self._wait, self._queue.job(job_id))
+
+    async def status(self, job_id: str) -> JobStatus:
+        """Raises NotFound, QueueUnavailable."""
+        return await answered_within(self._wait, self._status(job_id))
+
+    async def outcome(self, job: Job, *, within_seconds: float) -> JobStatus:
+        """The status of a job that was just accepted: at its end, or else when the time is up.
+
+        Whoever gives up waiting leaves the job as it is. Raises QueueUnavailable if it is lost.
+        """
+        try:
+            if within_seconds > 0:
+                await self._end(job.id, within_seconds)
+            return await self.status(job.id)
+        except NotFound:
+            raise QueueUnavailable("the queue has lost the job") from None
+        except Refused as error:
+            # It is accepted all the same: an error would make its owner send it again.
+            logger.warning("job %s was accepted but cannot be read: %s", job.id, error)
+            return _status_of(job, history=(), position=None)
+
+    async def cancel(self, job_id: str) -> JobStatus:
+        """A waiting job ends at once, a running one at its next band; an ended one stays as it is.
+        Raises NotFound, QueueUnavailable."""
+        await answered_within(self._wait, self._queue.cancel(job_id))
+        return await self.status(job_id)
+
+    async def is_seen_whole(self, job_id: str, *, after: str) -> bool:
+        """Whether no event will ever follow that one. Raises NotFound, InvalidRequest."""
+        seen = parse_event_id(after)
+        last = (await answered_within(self._wait, self._queue.history(job_id)))[-1]
+        return is_terminal(last.event) and parse_event_id(last.id) <= seen
+
+    def watch(self, job_id: str, *, after: str) -> AsyncGenerator[LoggedEvent]:
+        """As `JobQueue.events`; watching does not touch the job."""
+        return self._queue.events(job_id, after=after)
+
+    async def image(self, job_id: str, index: int) -> Picture:
+        """The picture of a complete image. Raises NotFound, QueueUnavailable."""
+        images = (await self.status(job_id)).images
+        if index >= len(images):
+            raise NotFound("the job has no such image", field="index")
+        picture = images[index].picture
+        if picture is None:
+            raise NotFound("the image is not complete", field="index")
+        return picture
+
+    async def content(self, job_id: str, digest: str) -> bytes:
+        """The bytes of a picture of the job. Raises NotFound, QueueUnavailable."""
+        return await answered_within(self._wait, self._queue.picture(job_id, digest))
+
+    async def _status(self, job_id: str) -> JobStatus:
+        job = await self._queue.job(job_id)
+        waits = job.state is JobState.QUEUED
+        position = await self._queue.position(job_id) if waits else None
+        # Last, so that it is never older than the state.
+        return _status_of(job, history=await self._queue.history(job_id), position=position)
+
+    async def _end(self, job_id: str, seconds: float) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds), aclosing(self._queue.events(job_id)) as log:
+                async for _ in log:
+                    pass
+
+
+def _status_of(job: Job, *, history: Sequence[LoggedEvent], position: int | None) -> JobStatus:
+    bands = dict.fromkeys(range(job.request.num_images), 0)
+    pictures: dict[int, Picture] = {}
+    failure = None
+    for event in (logged.event for logged in history):
+        if isinstance(event, BandCompleted):
+            bands[event.image_index] = event.band + 1
+        elif isinstance(event, ImageCompleted):
+            bands[event.image_index] = event.bands_completed
+            pictures[event.image_index] = event.picture
+        elif isinstance(event, JobCompleted | JobFailed | JobCancelled):
+            job = replace(job, state=state_after(event))
+            failure = event if isinstance(event, JobFailed) else None
+    return JobStatus(
+        job=job,
+        position=position if job.state is JobState.QUEUED else None,
+        images=tuple(
+            ImageProgress(image_index=index, bands_completed=count, picture=pictures.get(index))
+            for index, count in bands.items()
+        ),
+        failure=failure,
+    )
