@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -22,6 +24,9 @@ from nfig.cli.options import (
     preset_of,
     user_errors,
 )
+
+if TYPE_CHECKING:
+    from nfig.training.run_folder import RunFolder
 
 app = typer.Typer(help="Train a part of a model.", no_args_is_help=True)
 
@@ -48,7 +53,6 @@ def train_tokenizer(  # noqa: PLR0913 - a command's options are its parameters
     from nfig import data as datasets
     from nfig.training import runs
     from nfig.training.options import TrainingOptions
-    from nfig.training.reporting import Reporter
     from nfig.training.run_folder import RunFolder
 
     config, folder = preset_of(preset), RunFolder(run)
@@ -60,17 +64,16 @@ def train_tokenizer(  # noqa: PLR0913 - a command's options are its parameters
         weight_decay=1e-4,
         seed=seed,
     )
-    with Reporter("tokenizer") as reporter:
-        runs.train_tokenizer(
-            config,
-            datasets.load_images(data),
-            run=folder,
-            options=options,
-            reporter=reporter,
-            start_from=start_from,
-            attribution=attribution_beside(data),
-        )
-    typer.echo(f"{out}: digest {runs.publish(folder, out)}")
+    training = partial(
+        runs.train_tokenizer,
+        config,
+        datasets.load_images(data),
+        run=folder,
+        options=options,
+        start_from=start_from,
+        attribution=attribution_beside(data),
+    )
+    _train_and_publish("tokenizer", training, folder, out)
 
 
 @app.command("transformer")
@@ -94,7 +97,6 @@ def train_transformer(  # noqa: PLR0913
     from nfig import data as datasets
     from nfig.training import runs
     from nfig.training.options import TrainingOptions
-    from nfig.training.reporting import Reporter
     from nfig.training.run_folder import RunFolder
 
     config, folder = preset_of(preset), RunFolder(run)
@@ -106,18 +108,17 @@ def train_transformer(  # noqa: PLR0913
         clip_norm=2.0,
         seed=seed,
     )
-    with Reporter("transformer") as reporter:
-        runs.train_transformer(
-            config,
-            datasets.load_images(data),
-            tokenizer_from=tokenizer,
-            run=folder,
-            options=options,
-            reporter=reporter,
-            attribution=attribution_beside(data),
-            compiled=compiled,
-        )
-    typer.echo(f"{out}: digest {runs.publish(folder, out)}")
+    training = partial(
+        runs.train_transformer,
+        config,
+        datasets.load_images(data),
+        tokenizer_from=tokenizer,
+        run=folder,
+        options=options,
+        attribution=attribution_beside(data),
+        compiled=compiled,
+    )
+    _train_and_publish("transformer", training, folder, out)
 
 
 @app.command("decoder")
@@ -137,7 +138,6 @@ def train_decoder(  # noqa: PLR0913
     from nfig import data as datasets
     from nfig.training import runs
     from nfig.training.options import TrainingOptions
-    from nfig.training.reporting import Reporter
     from nfig.training.run_folder import RunFolder
 
     folder = RunFolder(run)
@@ -150,16 +150,15 @@ def train_decoder(  # noqa: PLR0913
         betas=(0.5, 0.95),
         seed=seed,
     )
-    with Reporter("decoder") as reporter:
-        runs.train_decoder(
-            datasets.load_images(data),
-            model_from=model,
-            run=folder,
-            options=options,
-            reporter=reporter,
-            attribution=attribution_beside(data),
-        )
-    typer.echo(f"{out}: digest {runs.publish(folder, out)}")
+    training = partial(
+        runs.train_decoder,
+        datasets.load_images(data),
+        model_from=model,
+        run=folder,
+        options=options,
+        attribution=attribution_beside(data),
+    )
+    _train_and_publish("decoder", training, folder, out)
 
 
 @app.command("classifier")
@@ -184,3 +183,17 @@ def train_classifier(
     with Reporter("classifier") as reporter:
         trained = classifier.train_and_save(datasets.load_images(data), out, options, reporter)
     typer.echo(f"{out}: held-out accuracy {trained.config.held_out_accuracy:.2%}")
+
+
+def _train_and_publish(
+    title: str, training: Callable[..., object], folder: RunFolder, out: Path
+) -> None:
+    """Alone, or as one of torchrun's processes, of which only the main one speaks and publishes."""
+    from nfig.training import processes, runs
+    from nfig.training.reporting import Reporter
+
+    with processes.joined():
+        with Reporter(title, quiet=not processes.is_main()) as reporter:
+            training(reporter=reporter)
+        if processes.is_main():
+            typer.echo(f"{out}: digest {runs.publish(folder, out)}")

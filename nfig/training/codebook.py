@@ -1,7 +1,8 @@
 """Learns the codebook by moving averages, and brings codes back that nobody uses.
 
 Each code moves to the mean of the targets it stands for (van den Oord et al., VQ-VAE, appendix A).
-A code whose use falls to almost nothing is put onto a random target of the current batch.
+A code whose use falls to almost nothing is put onto a random target of the current batch. Uses
+and sums are those of all processes, so that all hold the same codebook.
 
 Shape legend: C latent channels, V codebook size, T targets of a batch, all bands together.
 """
@@ -14,6 +15,7 @@ import torch
 from torch import Tensor
 
 from nfig.tokenizer import BandQuantizer, Quantized
+from nfig.training import processes
 
 DECAY = 0.99
 FIRST_DECAY = 0.9
@@ -47,6 +49,7 @@ class CodebookLearner:
         picked_VC = vectors_TC[torch.randint(len(vectors_TC), (len(self.uses_V),))]
         # Apart from each other also where the batch has fewer vectors than the codebook entries.
         picked_VC = picked_VC + 0.01 * vectors_TC.std() * torch.randn_like(picked_VC)
+        picked_VC = processes.dealt(picked_VC)
         self.quantizer.codebook_VC.copy_(picked_VC)
         self.sums_VC.copy_(picked_VC)
         self.started = True
@@ -59,6 +62,7 @@ class CodebookLearner:
         tokens_T = torch.cat([tokens.flatten() for tokens in quantized.tokens_Bl])
         uses_V = torch.bincount(tokens_T, minlength=len(codebook_VC)).float()
         sums_VC = torch.zeros_like(self.sums_VC).index_add_(0, tokens_T, targets_TC)
+        uses_V, sums_VC = processes.summed(uses_V), processes.summed(sums_VC)
         decay = DECAY if self.step >= FIRST_STEPS else FIRST_DECAY
         self.uses_V.lerp_(uses_V, 1 - decay)
         self.sums_VC.lerp_(sums_VC, 1 - decay)
@@ -87,7 +91,7 @@ class CodebookLearner:
 
     def _revive(self, targets_TC: Tensor) -> None:
         (dead,) = torch.nonzero(self.uses_V < DEAD_BELOW, as_tuple=True)
-        picked = targets_TC[torch.randint(len(targets_TC), (len(dead),))]
+        picked = processes.dealt(targets_TC[torch.randint(len(targets_TC), (len(dead),))])
         self.quantizer.codebook_VC[dead] = picked
         self.sums_VC[dead] = picked
         self.uses_V[dead] = 1.0

@@ -19,6 +19,7 @@ from nfig.config import ModelConfig
 from nfig.data import HELD_OUT_PER_CLASS, LabelledImages
 from nfig.model import NFIGModel
 from nfig.tokenizer import FRVAE
+from nfig.training import processes
 from nfig.training.card import read_recipe, write_card
 from nfig.training.decoder_trainer import DecoderTask
 from nfig.training.loop import TrainingResult, train
@@ -55,7 +56,8 @@ def train_tokenizer(
     config = dataclasses.replace(config, class_names=data.class_names)
     recipe = {} if start_from is None else read_recipe(start_from)
     tokenizer = _first_tokenizer(config, start_from, seed=options.seed)
-    run.begin(_facts("tokenizer", config, data, options, recipe, attribution))
+    with processes.main_first():
+        run.begin(_facts("tokenizer", config, data, options, recipe, attribution))
     training, rest = data.split(held_out)
     task = TokenizerTask(
         tokenizer,
@@ -90,8 +92,9 @@ def train_transformer(  # noqa: PLR0913 - all but two are keywords
     _check_data(config, data)
     recipe = read_recipe(tokenizer_from)
     facts = _facts("transformer", config, data, options, recipe, attribution)
-    run.begin({**facts, "tokenizer_digest": checkpoint.digest(tokenizer_from)})
-    _keep(tokenizer_from, run.path / TOKENIZER_FOLDER)
+    with processes.main_first():
+        run.begin({**facts, "tokenizer_digest": checkpoint.digest(tokenizer_from)})
+        _keep(tokenizer_from, run.path / TOKENIZER_FOLDER)
     torch.manual_seed(options.seed)
     model = NFIGModel(config)
     model.tokenizer.load_state_dict(tokenizer.state_dict())
@@ -128,8 +131,9 @@ def train_decoder(
     _check_data(model.config, data)
     recipe = read_recipe(model_from)
     facts = _facts("decoder", model.config, data, options, recipe, attribution)
-    run.begin({**facts, "model_digest": checkpoint.digest(model_from)})
-    _keep(model_from, run.path / MODEL_FOLDER)
+    with processes.main_first():
+        run.begin({**facts, "model_digest": checkpoint.digest(model_from)})
+        _keep(model_from, run.path / MODEL_FOLDER)
     training, rest = data.split(held_out)
     torch.manual_seed(options.seed)
     task = DecoderTask(
