@@ -11,7 +11,9 @@ import typer
 
 from nfig.cli.options import (
     DEFAULT_PRESET,
+    Accumulate,
     BatchSize,
+    CheckpointMinutes,
     Data,
     Epochs,
     LearningRate,
@@ -47,6 +49,8 @@ def train_tokenizer(  # noqa: PLR0913 - a command's options are its parameters
     start_from: Annotated[
         Path | None, typer.Option(help="A checkpoint whose tokenizer is trained further.")
     ] = None,
+    accumulate: Accumulate = 1,
+    checkpoint_minutes: CheckpointMinutes = 2.0,
     seed: Seed = 0,
 ) -> None:
     """Train an FR-VAE; the checkpoint it writes is for `nfig train transformer`."""
@@ -60,8 +64,10 @@ def train_tokenizer(  # noqa: PLR0913 - a command's options are its parameters
         epochs=epochs,
         minutes=minutes,
         batch_size=batch_size,
+        accumulate=accumulate,
         learning_rate=learning_rate,
         weight_decay=1e-4,
+        checkpoint_minutes=checkpoint_minutes,
         seed=seed,
     )
     training = partial(
@@ -88,6 +94,8 @@ def train_transformer(  # noqa: PLR0913
     preset: Preset = DEFAULT_PRESET,
     batch_size: BatchSize = 64,
     learning_rate: LearningRate = 1e-3,
+    accumulate: Accumulate = 1,
+    checkpoint_minutes: CheckpointMinutes = 2.0,
     seed: Seed = 0,
     compiled: Annotated[
         bool, typer.Option("--compile", help="Faster after a slow start; needs a C++ compiler.")
@@ -104,8 +112,10 @@ def train_transformer(  # noqa: PLR0913
         epochs=epochs,
         minutes=minutes,
         batch_size=batch_size,
+        accumulate=accumulate,
         learning_rate=learning_rate,
         clip_norm=2.0,
+        checkpoint_minutes=checkpoint_minutes,
         seed=seed,
     )
     training = partial(
@@ -132,6 +142,8 @@ def train_decoder(  # noqa: PLR0913
     minutes: Minutes = None,
     batch_size: BatchSize = 32,
     learning_rate: LearningRate = 3e-4,
+    accumulate: Accumulate = 1,
+    checkpoint_minutes: CheckpointMinutes = 2.0,
     seed: Seed = 0,
 ) -> None:
     """Teach a model's decoder to draw what looks real; its tokens stay as they are."""
@@ -145,9 +157,11 @@ def train_decoder(  # noqa: PLR0913
         epochs=epochs,
         minutes=minutes,
         batch_size=batch_size,
+        accumulate=accumulate,
         learning_rate=learning_rate,
         weight_decay=1e-4,
         betas=(0.5, 0.95),
+        checkpoint_minutes=checkpoint_minutes,
         seed=seed,
     )
     training = partial(

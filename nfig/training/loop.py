@@ -25,7 +25,7 @@ from nfig.training.averaging import AveragedModule
 from nfig.training.options import TrainingOptions
 from nfig.training.reporting import Reporter
 from nfig.training.run_folder import RunFolder
-from nfig.training.schedule import BatchOrder, learning_rate
+from nfig.training.schedule import Shares, learning_rate
 
 STEPS_BETWEEN_RECORDS = 20
 
@@ -88,14 +88,7 @@ class _Loop:
         self, task: TrainingTask, options: TrainingOptions, run: RunFolder, reporter: Reporter
     ) -> None:
         self.task, self.options, self.run, self.reporter = task, options, run, reporter
-        self.order = BatchOrder(
-            num_examples=task.num_examples, batch_size=options.batch_size, seed=options.seed
-        )
-        if self.order.batch_size % processes.count():
-            raise ValueError(
-                f"batch_size: {self.order.batch_size} images are not a multiple "
-                f"of {processes.count()} processes"
-            )
+        self.shares = Shares(options, num_examples=task.num_examples)
         # What is random about a row, such as its mirroring, must differ between processes.
         torch.manual_seed(options.seed + processes.rank())
         self.average = AveragedModule(task.module, decay=options.ema_decay)
@@ -110,7 +103,7 @@ class _Loop:
         if self.options.minutes is not None:
             return min(self.seconds / (60 * self.options.minutes), 1.0)
         assert self.options.epochs is not None
-        steps = max(round(self.options.epochs * self.order.steps_per_epoch), 1)
+        steps = max(round(self.options.epochs * self.shares.steps_per_epoch), 1)
         return min(self.step / steps, 1.0)
 
     def run_until(self, stopped: threading.Event) -> TrainingResult:
@@ -150,10 +143,8 @@ class _Loop:
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.task.module.train()
-        rows = self.order.rows(self.step).view(processes.count(), -1)[processes.rank()]
-        loss = self.task.loss(rows, progress=self.progress)
         self.optimizer.zero_grad()
-        loss.total.backward()
+        figures = processes.mean_figures(self._gradients())
         processes.average_gradients(self.task.module.parameters())
         norm = nn.utils.clip_grad_norm_(self.task.module.parameters(), self.options.clip_norm)
         if not torch.isfinite(norm):
@@ -161,8 +152,16 @@ class _Loop:
         self.optimizer.step()
         self.step += 1
         self.average.update(self.task.module, step=self.step)
-        figures = processes.mean_figures(loss.figures)
         return {**figures, "gradient_norm": round(float(norm), 4), "learning_rate": rate}
+
+    def _gradients(self) -> list[Mapping[str, float]]:
+        """Leaves the mean over this process's share of the step; the figures of each turn."""
+        figures = []
+        for rows in self.shares.rows(self.step):
+            loss = self.task.loss(rows, progress=self.progress)
+            (loss.total / self.shares.turns).backward()
+            figures.append(loss.figures)
+        return figures
 
     def _evaluate(self) -> None:
         if not processes.is_main():

@@ -10,7 +10,7 @@ On CPUs they speak gloo. Tensors on GPUs go through nccl, which has not been run
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -98,8 +98,10 @@ def largest(*values: float) -> list[float]:
     return [float(value) for value in x]
 
 
-def mean_figures(figures: Mapping[str, float]) -> Mapping[str, float]:
-    if count() == 1:
-        return figures
-    x = summed(torch.tensor(list(figures.values()), dtype=torch.float64)) / count()
-    return {name: round(float(value), 4) for name, value in zip(figures, x, strict=True)}
+def mean_figures(parts: Sequence[Mapping[str, float]]) -> Mapping[str, float]:
+    """Over the parts of a step, and over all processes."""
+    if len(parts) * count() == 1:
+        return parts[0]
+    x = torch.tensor([list(part.values()) for part in parts], dtype=torch.float64)
+    means = summed(x.mean(0)) / count()
+    return {name: round(float(value), 4) for name, value in zip(parts[0], means, strict=True)}

@@ -18,7 +18,8 @@ import torch
 
 from nfig.config import ModelConfig
 from nfig.data import load_images
-from nfig.training import loop, processes, runs, tokenizer_trainer
+from nfig.training import decoder_trainer, loop, processes, runs, tokenizer_trainer
+from nfig.training.adversary import Adversary
 from nfig.training.options import TrainingOptions
 from nfig.training.reporting import Reporter
 from nfig.training.run_folder import RunFolder
@@ -30,9 +31,25 @@ def main(inputs: Path) -> None:
         for number, order in enumerate(json.loads((inputs / "orders.json").read_text())):
             with pytest.MonkeyPatch.context() as patched:
                 _prepare(order, patched)
+                adversaries = _remembered_adversaries(patched)
                 result = _train(inputs, order)
             state = {**result.averaged.state_dict(), "step": torch.tensor(result.step)}
+            for adversary in adversaries:
+                weights = adversary.discriminator.state_dict()
+                state.update({f"discriminator.{name}": value for name, value in weights.items()})
             torch.save(state, inputs / f"result-{number}-{processes.rank()}.pt")
+
+
+def _remembered_adversaries(patched: pytest.MonkeyPatch) -> list[Adversary]:
+    """A list that fills with those that are made."""
+    made: list[Adversary] = []
+
+    def make(**arguments: Any) -> Adversary:
+        made.append(Adversary(**arguments))
+        return made[-1]
+
+    patched.setattr(decoder_trainer, "Adversary", make)
+    return made
 
 
 def _prepare(order: dict[str, Any], patched: pytest.MonkeyPatch) -> None:

@@ -97,10 +97,14 @@ def distance(one: State, other: State) -> float:
     return max(float((value - other[name]).abs().max()) for name, value in one.items())
 
 
-@pytest.mark.parametrize("kind", ["tokenizer", "transformer"])
-def test_two_processes_hold_the_same_weights(kind: str, inputs: Path) -> None:
-    ((first, second),) = train(inputs, order(kind, epochs=24), count=2)
-    assert first["step"] == 48
+@pytest.mark.parametrize(
+    ("kind", "epochs"), [("tokenizer", 24), ("transformer", 12), ("decoder", 3)]
+)
+def test_two_processes_hold_the_same_weights(kind: str, epochs: int, inputs: Path) -> None:
+    ((first, second),) = train(inputs, order(kind, epochs=epochs), count=2)
+    assert first["step"] == 2 * epochs
+    # The adversary's are among them.
+    assert any(name.startswith("discriminator.") for name in first) == (kind == "decoder")
     assert distance(first, second) == 0
     written = {path.name for path in (inputs / "run").iterdir()}
     assert {"run.json", "state.pt", "metrics.jsonl", "pictures"} <= written
@@ -109,9 +113,15 @@ def test_two_processes_hold_the_same_weights(kind: str, inputs: Path) -> None:
 @pytest.mark.parametrize("kind", ["tokenizer", "transformer"])
 def test_two_halves_of_a_batch_teach_what_the_whole_teaches(kind: str, inputs: Path) -> None:
     ((alone,),) = train(inputs, order(kind, "alone", plain=True), count=1)
-    ((first, _),) = train(inputs, order(kind, "two", plain=True), count=2)
-    assert first["step"] == alone["step"] == 6
-    assert distance(first, alone) < ROUNDING
+    halves, quarters = train(
+        inputs,
+        order(kind, "halves", plain=True),
+        order(kind, "quarters", plain=True, batch_size=4, accumulate=2),
+        count=2,
+    )
+    for parts in (halves[0], quarters[0]):
+        assert parts["step"] == alone["step"] == 6
+        assert distance(parts, alone) < ROUNDING
 
 
 def test_all_stop_after_the_same_step_and_go_on_as_if_they_had_not(inputs: Path) -> None:
