@@ -91,9 +91,18 @@ def train_transformer(  # noqa: PLR0913
     out: Out,
     epochs: Epochs = None,
     minutes: Minutes = None,
-    preset: Preset = DEFAULT_PRESET,
-    batch_size: BatchSize = 64,
-    learning_rate: LearningRate = 1e-3,
+    preset: Annotated[
+        str | None, typer.Option(help=f"Which model; {DEFAULT_PRESET}, or the recipe's.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Published options, for all that is not given.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images at once, over all processes; 64, or the recipe's.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="At the peak; 1e-3, or the recipe's.")
+    ] = None,
     accumulate: Accumulate = 1,
     checkpoint_minutes: CheckpointMinutes = 2.0,
     seed: Seed = 0,
@@ -104,20 +113,20 @@ def train_transformer(  # noqa: PLR0913
     """Train a transformer on a tokenizer's tokens; writes a whole checkpoint."""
     from nfig import data as datasets
     from nfig.training import runs
-    from nfig.training.options import TrainingOptions
+    from nfig.training.recipes import options_of
     from nfig.training.run_folder import RunFolder
 
-    config, folder = preset_of(preset), RunFolder(run)
-    options = TrainingOptions(
-        epochs=epochs,
-        minutes=minutes,
-        batch_size=batch_size,
-        accumulate=accumulate,
-        learning_rate=learning_rate,
-        clip_norm=2.0,
-        checkpoint_minutes=checkpoint_minutes,
-        seed=seed,
-    )
+    given = {
+        "epochs": epochs,
+        "minutes": minutes,
+        "batch_size": batch_size,
+        "accumulate": accumulate,
+        "learning_rate": learning_rate,
+        "checkpoint_minutes": checkpoint_minutes,
+        "seed": seed,
+    }
+    options = options_of(recipe, given, without_recipe={"clip_norm": 2.0})
+    config, folder = preset_of(preset or recipe or DEFAULT_PRESET), RunFolder(run)
     training = partial(
         runs.train_transformer,
         config,
