@@ -141,3 +141,36 @@ def test_all_end_at_the_same_step_by_the_clock(inputs: Path) -> None:
     ((first, second),) = train(inputs, order("transformer", epochs=None, minutes=0.02), count=2)
     assert first["step"] == second["step"] > 0
     assert distance(first, second) == 0
+
+
+def test_torchrun_starts_the_command(inputs: Path) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (32, 64, 64, 3), np.uint8)
+    np.savez(inputs / "data.npz", x=pixels, y=np.arange(32) % 16)
+    common, *_ = _as_torchrun_sets_them(2)
+    port = ("--master-addr", common.pop("MASTER_ADDR"), "--master-port", common["MASTER_PORT"])
+    command = [
+        *(
+            sys.executable,
+            "-m",
+            "torch.distributed.run",
+            *port,
+            "--nproc-per-node",
+            "2",
+            "-m",
+            "--",
+        ),
+        *("nfig", "train", "tokenizer", "--data", "data.npz", "--run", "a", "--out", "out"),
+        *("--batch-size", "4", "--epochs", "0.5"),
+    ]
+    ended = subprocess.run(
+        command,
+        cwd=inputs,
+        env={**os.environ, **common, "NFIG_RUNS": str(inputs), "OMP_NUM_THREADS": "1"},
+        stdout=subprocess.PIPE,
+        text=True,
+        timeout=60,
+    )
+    assert ended.returncode == 0
+    digest = checkpoint.digest(inputs / "out")
+    assert ended.stdout.count(f"out: digest {digest}") == 1
+    assert ended.stdout.count("digest") == ended.stdout.count("held out") == 1
