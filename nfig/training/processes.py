@@ -48,10 +48,15 @@ def is_main() -> bool:
 def main_first() -> Iterator[None]:
     """For files that the main process writes and the others then find."""
     if not is_main():
-        distributed.barrier()
+        _wait()
     yield
-    if is_main() and count() > 1:
-        distributed.barrier()
+    if is_main():
+        _wait()
+
+
+def _wait() -> None:
+    """For all others. Not by `barrier`, which would want a GPU where there is one."""
+    largest(0)
 
 
 def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
