@@ -21,7 +21,9 @@ Out = Annotated[Path, typer.Option(help="Checkpoint folder to write at the end."
 Preset = Annotated[str, typer.Option(help="Which model: " + ", ".join(PRESETS) + ".")]
 Epochs = Annotated[float | None, typer.Option(help="Times to see the data; or --minutes.")]
 Minutes = Annotated[float | None, typer.Option(help="Minutes to train; or --epochs.")]
-BatchSize = Annotated[int, typer.Option(help="Images per step.")]
+BatchSize = Annotated[int, typer.Option(help="Images at once, over all processes.")]
+Accumulate = Annotated[int, typer.Option(help="Batches whose mean gradient makes one step.")]
+CheckpointMinutes = Annotated[float, typer.Option(help="Minutes between saved states.")]
 LearningRate = Annotated[float, typer.Option(help="At the peak.")]
 Seed = Annotated[int, typer.Option(help="Of weights and order of the data.")]
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from nfig.cli.options import (
     DEFAULT_PRESET,
+    Accumulate,
     BatchSize,
+    CheckpointMinutes,
     Data,
     Epochs,
     LearningRate,
@@ -22,6 +26,9 @@ from nfig.cli.options import (
     preset_of,
     user_errors,
 )
+
+if TYPE_CHECKING:
+    from nfig.training.run_folder import RunFolder
 
 app = typer.Typer(help="Train a part of a model.", no_args_is_help=True)
 
@@ -42,13 +49,14 @@ def train_tokenizer(  # noqa: PLR0913 - a command's options are its parameters
     start_from: Annotated[
         Path | None, typer.Option(help="A checkpoint whose tokenizer is trained further.")
     ] = None,
+    accumulate: Accumulate = 1,
+    checkpoint_minutes: CheckpointMinutes = 2.0,
     seed: Seed = 0,
 ) -> None:
     """Train an FR-VAE; the checkpoint it writes is for `nfig train transformer`."""
     from nfig import data as datasets
     from nfig.training import runs
     from nfig.training.options import TrainingOptions
-    from nfig.training.reporting import Reporter
     from nfig.training.run_folder import RunFolder
 
     config, folder = preset_of(preset), RunFolder(run)
@@ -56,21 +64,22 @@ def train_tokenizer(  # noqa: PLR0913 - a command's options are its parameters
         epochs=epochs,
         minutes=minutes,
         batch_size=batch_size,
+        accumulate=accumulate,
         learning_rate=learning_rate,
         weight_decay=1e-4,
+        checkpoint_minutes=checkpoint_minutes,
         seed=seed,
     )
-    with Reporter("tokenizer") as reporter:
-        runs.train_tokenizer(
-            config,
-            datasets.load_images(data),
-            run=folder,
-            options=options,
-            reporter=reporter,
-            start_from=start_from,
-            attribution=attribution_beside(data),
-        )
-    typer.echo(f"{out}: digest {runs.publish(folder, out)}")
+    training = partial(
+        runs.train_tokenizer,
+        config,
+        datasets.load_images(data),
+        run=folder,
+        options=options,
+        start_from=start_from,
+        attribution=attribution_beside(data),
+    )
+    _train_and_publish("tokenizer", training, folder, out)
 
 
 @app.command("transformer")
@@ -82,9 +91,20 @@ def train_transformer(  # noqa: PLR0913
     out: Out,
     epochs: Epochs = None,
     minutes: Minutes = None,
-    preset: Preset = DEFAULT_PRESET,
-    batch_size: BatchSize = 64,
-    learning_rate: LearningRate = 1e-3,
+    preset: Annotated[
+        str | None, typer.Option(help=f"Which model; {DEFAULT_PRESET}, or the recipe's.")
+    ] = None,
+    recipe: Annotated[
+        str | None, typer.Option(help="Published options, for all that is not given.")
+    ] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="Images at once, over all processes; 64, or the recipe's.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None, typer.Option(help="At the peak; 1e-3, or the recipe's.")
+    ] = None,
+    accumulate: Accumulate = 1,
+    checkpoint_minutes: CheckpointMinutes = 2.0,
     seed: Seed = 0,
     compiled: Annotated[
         bool, typer.Option("--compile", help="Faster after a slow start; needs a C++ compiler.")
@@ -93,31 +113,31 @@ def train_transformer(  # noqa: PLR0913
     """Train a transformer on a tokenizer's tokens; writes a whole checkpoint."""
     from nfig import data as datasets
     from nfig.training import runs
-    from nfig.training.options import TrainingOptions
-    from nfig.training.reporting import Reporter
+    from nfig.training.recipes import options_of
     from nfig.training.run_folder import RunFolder
 
-    config, folder = preset_of(preset), RunFolder(run)
-    options = TrainingOptions(
-        epochs=epochs,
-        minutes=minutes,
-        batch_size=batch_size,
-        learning_rate=learning_rate,
-        clip_norm=2.0,
-        seed=seed,
+    given = {
+        "epochs": epochs,
+        "minutes": minutes,
+        "batch_size": batch_size,
+        "accumulate": accumulate,
+        "learning_rate": learning_rate,
+        "checkpoint_minutes": checkpoint_minutes,
+        "seed": seed,
+    }
+    options = options_of(recipe, given, without_recipe={"clip_norm": 2.0})
+    config, folder = preset_of(preset or recipe or DEFAULT_PRESET), RunFolder(run)
+    training = partial(
+        runs.train_transformer,
+        config,
+        datasets.load_images(data),
+        tokenizer_from=tokenizer,
+        run=folder,
+        options=options,
+        attribution=attribution_beside(data),
+        compiled=compiled,
     )
-    with Reporter("transformer") as reporter:
-        runs.train_transformer(
-            config,
-            datasets.load_images(data),
-            tokenizer_from=tokenizer,
-            run=folder,
-            options=options,
-            reporter=reporter,
-            attribution=attribution_beside(data),
-            compiled=compiled,
-        )
-    typer.echo(f"{out}: digest {runs.publish(folder, out)}")
+    _train_and_publish("transformer", training, folder, out)
 
 
 @app.command("decoder")
@@ -131,13 +151,14 @@ def train_decoder(  # noqa: PLR0913
     minutes: Minutes = None,
     batch_size: BatchSize = 32,
     learning_rate: LearningRate = 3e-4,
+    accumulate: Accumulate = 1,
+    checkpoint_minutes: CheckpointMinutes = 2.0,
     seed: Seed = 0,
 ) -> None:
     """Teach a model's decoder to draw what looks real; its tokens stay as they are."""
     from nfig import data as datasets
     from nfig.training import runs
     from nfig.training.options import TrainingOptions
-    from nfig.training.reporting import Reporter
     from nfig.training.run_folder import RunFolder
 
     folder = RunFolder(run)
@@ -145,21 +166,22 @@ def train_decoder(  # noqa: PLR0913
         epochs=epochs,
         minutes=minutes,
         batch_size=batch_size,
+        accumulate=accumulate,
         learning_rate=learning_rate,
         weight_decay=1e-4,
         betas=(0.5, 0.95),
+        checkpoint_minutes=checkpoint_minutes,
         seed=seed,
     )
-    with Reporter("decoder") as reporter:
-        runs.train_decoder(
-            datasets.load_images(data),
-            model_from=model,
-            run=folder,
-            options=options,
-            reporter=reporter,
-            attribution=attribution_beside(data),
-        )
-    typer.echo(f"{out}: digest {runs.publish(folder, out)}")
+    training = partial(
+        runs.train_decoder,
+        datasets.load_images(data),
+        model_from=model,
+        run=folder,
+        options=options,
+        attribution=attribution_beside(data),
+    )
+    _train_and_publish("decoder", training, folder, out)
 
 
 @app.command("classifier")
@@ -184,3 +206,17 @@ def train_classifier(
     with Reporter("classifier") as reporter:
         trained = classifier.train_and_save(datasets.load_images(data), out, options, reporter)
     typer.echo(f"{out}: held-out accuracy {trained.config.held_out_accuracy:.2%}")
+
+
+def _train_and_publish(
+    title: str, training: Callable[..., object], folder: RunFolder, out: Path
+) -> None:
+    """Alone, or as one of torchrun's processes, of which only the main one speaks and publishes."""
+    from nfig.training import processes, runs
+    from nfig.training.reporting import Reporter
+
+    with processes.joined():
+        with Reporter(title, quiet=not processes.is_main()) as reporter:
+            training(reporter=reporter)
+        if processes.is_main():
+            typer.echo(f"{out}: digest {runs.publish(folder, out)}")

@@ -17,6 +17,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from nfig.training import processes
+
 CHANNELS = (64, 128, 256)
 LEAK = 0.2
 LEARNING_RATE = 4e-4
@@ -45,23 +47,29 @@ class PatchDiscriminator(nn.Module):
 
 
 class Adversary:
-    """A discriminator that learns beside what it judges."""
+    """A discriminator that learns beside what it judges; the same one in all processes."""
 
-    def __init__(self, *, autocast: bool) -> None:
+    def __init__(self, *, autocast: bool, accumulate: int = 1) -> None:
+        """`accumulate`: it takes a step with every so many batches only."""
         self.discriminator = PatchDiscriminator()
         self._optimizer = torch.optim.AdamW(
             self.discriminator.parameters(), lr=LEARNING_RATE, betas=BETAS, weight_decay=0.0
         )
         self._autocast = autocast
+        self._accumulate, self._turn = accumulate, 0
 
     def learn(self, decoded_B3YX: Tensor, images_B3YX: Tensor) -> float:
-        """One step towards telling them apart; returns its hinge loss (2 is a coin's)."""
+        """Towards telling them apart; returns its hinge loss (2 is a coin's)."""
         both = torch.cat([decoded_B3YX.detach(), images_B3YX])
         drawn, real = self._judge(both)[-1].float().chunk(2)
         loss = F.relu(1 + drawn).mean() + F.relu(1 - real).mean()
-        self._optimizer.zero_grad()
-        loss.backward()
-        self._optimizer.step()
+        if self._turn == 0:
+            self._optimizer.zero_grad()
+        (loss / self._accumulate).backward()
+        self._turn = (self._turn + 1) % self._accumulate
+        if self._turn == 0:
+            processes.average_gradients(self.discriminator.parameters())
+            self._optimizer.step()
         return loss.item()
 
     def loss(self, decoded_B3YX: Tensor, images_B3YX: Tensor) -> Tensor:

@@ -53,10 +53,11 @@ class DecoderTask:
         held_out: LabelledImages,
         autocast: bool,
         token_cache: Path | None = None,
+        accumulate: int = 1,
     ) -> None:
         self.tokenizer = tokenizer.eval().requires_grad_(False)
         self.module: nn.Module = tokenizer.decoder.requires_grad_(True)
-        self.adversary = Adversary(autocast=autocast)
+        self.adversary = Adversary(autocast=autocast, accumulate=accumulate)
         self.weights = ReconstructionWeights()
         self.training, self.held_out, self.autocast = training, held_out, autocast
         self.tokens_NL, self.held_out_tokens_NL = cached_tokens(

@@ -1,7 +1,8 @@
 """The training loop that tokenizer and transformer share.
 
 A run that is stopped (or killed) and begun again with the same arguments goes on from its last
-saved state, and ends with the same weights as one that was never stopped.
+saved state, and ends with the same weights as one that was never stopped. With several processes
+(nfig.training.processes) each has its share of every batch, and only the main one writes.
 """
 
 from __future__ import annotations
@@ -19,11 +20,12 @@ import torch
 from torch import Tensor, nn
 
 from nfig.images import Pixels, save_png
+from nfig.training import processes
 from nfig.training.averaging import AveragedModule
 from nfig.training.options import TrainingOptions
 from nfig.training.reporting import Reporter
 from nfig.training.run_folder import RunFolder
-from nfig.training.schedule import BatchOrder, learning_rate
+from nfig.training.schedule import Shares, learning_rate
 
 STEPS_BETWEEN_RECORDS = 20
 
@@ -86,10 +88,9 @@ class _Loop:
         self, task: TrainingTask, options: TrainingOptions, run: RunFolder, reporter: Reporter
     ) -> None:
         self.task, self.options, self.run, self.reporter = task, options, run, reporter
-        self.order = BatchOrder(
-            num_examples=task.num_examples, batch_size=options.batch_size, seed=options.seed
-        )
-        torch.manual_seed(options.seed)
+        self.shares = Shares(options, num_examples=task.num_examples)
+        # What is random about a row, such as its mirroring, must differ between processes.
+        torch.manual_seed(options.seed + processes.rank())
         self.average = AveragedModule(task.module, decay=options.ema_decay)
         self.optimizer = _optimizer(task.module, options)
         self.step = 0
@@ -102,21 +103,23 @@ class _Loop:
         if self.options.minutes is not None:
             return min(self.seconds / (60 * self.options.minutes), 1.0)
         assert self.options.epochs is not None
-        steps = max(round(self.options.epochs * self.order.steps_per_epoch), 1)
+        steps = max(round(self.options.epochs * self.shares.steps_per_epoch), 1)
         return min(self.step / steps, 1.0)
 
     def run_until(self, stopped: threading.Event) -> TrainingResult:
         saved = evaluated = self.seconds
-        while self.progress < 1 and not stopped.is_set():
+        stopping = False
+        while self.progress < 1 and not stopping:
             started = time.monotonic()
             figures = self._one_step()
             if self.seconds - evaluated >= 60 * self.options.evaluate_minutes:
                 evaluated = self.seconds
                 self._evaluate()
-            self.seconds += time.monotonic() - started
-            if self.step % STEPS_BETWEEN_RECORDS == 0:
-                self.run.log({"step": self.step, "seconds": round(self.seconds, 1), **figures})
-            self.reporter.step(progress=self.progress, figures={"step": self.step, **figures})
+            seconds = self.seconds + time.monotonic() - started
+            # The rate may follow the time, and no process can take a step without the others.
+            self.seconds, stops = processes.largest(seconds, stopped.is_set())
+            stopping = bool(stops)
+            self._record(figures)
             if self.seconds - saved >= 60 * self.options.checkpoint_minutes:
                 saved = self.seconds
                 self._save()
@@ -128,23 +131,41 @@ class _Loop:
             averaged=self.average.module, step=self.step, seconds=self.seconds, finished=finished
         )
 
+    def _record(self, figures: Mapping[str, float]) -> None:
+        if not processes.is_main():
+            return
+        if self.step % STEPS_BETWEEN_RECORDS == 0:
+            self.run.log({"step": self.step, "seconds": round(self.seconds, 1), **figures})
+        self.reporter.step(progress=self.progress, figures={"step": self.step, **figures})
+
     def _one_step(self) -> dict[str, float]:
         rate = learning_rate(self.options, step=self.step, progress=self.progress)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.task.module.train()
-        loss = self.task.loss(self.order.rows(self.step), progress=self.progress)
         self.optimizer.zero_grad()
-        loss.total.backward()
+        figures = processes.mean_figures(self._gradients())
+        processes.average_gradients(self.task.module.parameters())
         norm = nn.utils.clip_grad_norm_(self.task.module.parameters(), self.options.clip_norm)
         if not torch.isfinite(norm):
             raise FloatingPointError(f"the gradient of step {self.step} is not finite")
         self.optimizer.step()
         self.step += 1
         self.average.update(self.task.module, step=self.step)
-        return {**loss.figures, "gradient_norm": round(float(norm), 4), "learning_rate": rate}
+        return {**figures, "gradient_norm": round(float(norm), 4), "learning_rate": rate}
+
+    def _gradients(self) -> list[Mapping[str, float]]:
+        """Leaves the mean over this process's share of the step; the figures of each turn."""
+        figures = []
+        for rows in self.shares.rows(self.step):
+            loss = self.task.loss(rows, progress=self.progress)
+            (loss.total / self.shares.turns).backward()
+            figures.append(loss.figures)
+        return figures
 
     def _evaluate(self) -> None:
+        if not processes.is_main():
+            return
         # Pictures may draw random numbers, which must not change the training after them.
         random_state = torch.get_rng_state()
         figures = self.task.evaluate(self.average.module)
@@ -155,6 +176,9 @@ class _Loop:
         self.reporter.say(f"held out, step {self.step}: {dict(figures)}")
 
     def _save(self) -> None:
+        random_states = processes.gathered(torch.get_rng_state())
+        if not processes.is_main():
+            return
         self.run.save_state(
             {
                 "step": self.step,
@@ -163,7 +187,7 @@ class _Loop:
                 "averaged": self.average.module.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "task": self.task.state(),
-                "random": torch.get_rng_state(),
+                "random": random_states,
             }
         )
 
@@ -176,8 +200,17 @@ class _Loop:
         self.average.module.load_state_dict(state["averaged"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.task.restore(state["task"])
-        torch.set_rng_state(state["random"])
+        self._restore_random(state["random"])
         self.reporter.say(f"resumed at step {self.step}")
+
+    def _restore_random(self, states: Tensor) -> None:
+        """One row per process that saved; older states hold that of one process alone."""
+        states = states.view(-1, states.shape[-1])
+        if processes.rank() < len(states):
+            torch.set_rng_state(states[processes.rank()].clone())
+        else:
+            # More processes than before: a stream of numbers that was not used yet.
+            torch.manual_seed(hash((self.options.seed, processes.rank(), self.step)))
 
 
 def _optimizer(module: nn.Module, options: TrainingOptions) -> torch.optim.AdamW:

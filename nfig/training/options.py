@@ -18,6 +18,9 @@ class TrainingOptions:
     minutes: float | None = None
     """Time of training, over all its resumed parts. Either this or `epochs`."""
     batch_size: int = 64
+    """Images that are in memory at once, over all processes."""
+    accumulate: int = 1
+    """Batches whose mean gradient makes one step; a step sees `images_per_step`."""
     learning_rate: float = 1e-3
     """At the peak, after warming up."""
     final_learning_rate: float = 0.02
@@ -41,12 +44,18 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.minutes is None):
             raise ValueError("give either epochs or minutes")
-        for name in ("epochs", "minutes", "batch_size", "learning_rate", "clip_norm"):
+        positive = ("epochs", "minutes", "batch_size", "accumulate", "learning_rate", "clip_norm")
+        for name in positive:
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ValueError(f"{name} must be above 0: {value}")
         for name in ("final_learning_rate", "ema_decay"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} must be from 0 to 1: {getattr(self, name)}")
-        if self.weight_decay < 0 or self.warmup_steps < 0:
-            raise ValueError("weight_decay and warmup_steps must not be negative")
+        for name in ("weight_decay", "warmup_steps", "checkpoint_minutes", "evaluate_minutes"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative: {getattr(self, name)}")
+
+    @property
+    def images_per_step(self) -> int:
+        return self.batch_size * self.accumulate

@@ -19,12 +19,14 @@ from nfig.config import ModelConfig
 from nfig.data import HELD_OUT_PER_CLASS, LabelledImages
 from nfig.model import NFIGModel
 from nfig.tokenizer import FRVAE
+from nfig.training import processes
 from nfig.training.card import read_recipe, write_card
 from nfig.training.decoder_trainer import DecoderTask
 from nfig.training.loop import TrainingResult, train
 from nfig.training.options import TrainingOptions
 from nfig.training.reporting import Reporter
 from nfig.training.run_folder import RunFolder
+from nfig.training.schedule import Shares
 from nfig.training.tokenizer_trainer import TokenizerTask
 from nfig.training.transformer_trainer import TransformerTask, assemble
 from nfig.transformer import NextFrequencyTransformer
@@ -53,16 +55,18 @@ def train_tokenizer(
     """
     _check_data(config, data)
     config = dataclasses.replace(config, class_names=data.class_names)
+    training, rest = _split(data, held_out, options)
     recipe = {} if start_from is None else read_recipe(start_from)
     tokenizer = _first_tokenizer(config, start_from, seed=options.seed)
-    run.begin(_facts("tokenizer", config, data, options, recipe, attribution))
-    training, rest = data.split(held_out)
+    with processes.main_first():
+        run.begin(_facts("tokenizer", config, data, options, recipe, attribution))
     task = TokenizerTask(
         tokenizer,
         training=training,
         held_out=rest,
         autocast=options.autocast,
         learnt_codebook=start_from is not None,
+        accumulate=options.accumulate,
     )
     return train(task, options, run, reporter)
 
@@ -88,15 +92,16 @@ def train_transformer(  # noqa: PLR0913 - all but two are keywords
         config, tokenizer=tokenizer_config.tokenizer, class_names=data.class_names
     )
     _check_data(config, data)
+    training, rest = _split(data, held_out, options)
     recipe = read_recipe(tokenizer_from)
     facts = _facts("transformer", config, data, options, recipe, attribution)
-    run.begin({**facts, "tokenizer_digest": checkpoint.digest(tokenizer_from)})
-    _keep(tokenizer_from, run.path / TOKENIZER_FOLDER)
+    with processes.main_first():
+        run.begin({**facts, "tokenizer_digest": checkpoint.digest(tokenizer_from)})
+        _keep(tokenizer_from, run.path / TOKENIZER_FOLDER)
     torch.manual_seed(options.seed)
     model = NFIGModel(config)
     model.tokenizer.load_state_dict(tokenizer.state_dict())
     model.tokenizer.eval().requires_grad_(False)
-    training, rest = data.split(held_out)
     task = TransformerTask(
         model,
         training=training,
@@ -126,11 +131,12 @@ def train_decoder(
     """
     model = checkpoint.load(model_from)
     _check_data(model.config, data)
+    training, rest = _split(data, held_out, options)
     recipe = read_recipe(model_from)
     facts = _facts("decoder", model.config, data, options, recipe, attribution)
-    run.begin({**facts, "model_digest": checkpoint.digest(model_from)})
-    _keep(model_from, run.path / MODEL_FOLDER)
-    training, rest = data.split(held_out)
+    with processes.main_first():
+        run.begin({**facts, "model_digest": checkpoint.digest(model_from)})
+        _keep(model_from, run.path / MODEL_FOLDER)
     torch.manual_seed(options.seed)
     task = DecoderTask(
         model.tokenizer,
@@ -138,6 +144,7 @@ def train_decoder(
         held_out=rest,
         autocast=options.autocast,
         token_cache=run.path / CACHED_IMAGES,
+        accumulate=options.accumulate,
     )
     return train(task, options, run, reporter)
 
@@ -210,6 +217,15 @@ def _check_data(config: ModelConfig, data: LabelledImages) -> None:
         )
 
 
+def _split(
+    data: LabelledImages, held_out: int, options: TrainingOptions
+) -> tuple[LabelledImages, LabelledImages]:
+    """As `LabelledImages.split`. Raises ValueError if batches of this size cannot be shared."""
+    training, rest = data.split(held_out)
+    Shares(options, num_examples=len(training))
+    return training, rest
+
+
 def _facts(
     kind: str,
     config: ModelConfig,
@@ -221,6 +237,9 @@ def _facts(
     """Of a run, as plain JSON values."""
     plain_options = dataclasses.asdict(options)
     plain_options["betas"] = list(options.betas)
+    if options.accumulate == 1:
+        # Younger than the first runs, which must not be taken for other trainings.
+        del plain_options["accumulate"]
     return {
         "kind": kind,
         "config": config.to_dict(),

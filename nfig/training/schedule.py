@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from nfig.training import processes
 from nfig.training.options import TrainingOptions
 
 
@@ -45,3 +46,32 @@ class BatchOrder:
             generator = np.random.default_rng((self.seed, epoch))
             self._shuffled = (epoch, torch.from_numpy(generator.permutation(self.num_examples)))
         return self._shuffled[1][index * self.batch_size : (index + 1) * self.batch_size]
+
+
+class Shares:
+    """What this process sees of the batch of a step, in `accumulate` turns. Over the processes the
+    shares make up the batch of `BatchOrder`, however many there are.
+
+    Raises ValueError if they cannot be equal.
+    """
+
+    def __init__(self, options: TrainingOptions, *, num_examples: int) -> None:
+        self.turns = options.accumulate
+        self._order = BatchOrder(
+            num_examples=num_examples, batch_size=options.images_per_step, seed=options.seed
+        )
+        parts = self.turns * processes.count()
+        if self._order.batch_size % parts:
+            raise ValueError(
+                f"batch_size: the {self._order.batch_size} images of a step do not make {parts} "
+                "equal parts, one for each process and accumulated batch"
+            )
+
+    @property
+    def steps_per_epoch(self) -> int:
+        return self._order.steps_per_epoch
+
+    def rows(self, step: int) -> Tensor:
+        """int64, one row of the matrix per turn."""
+        rows = self._order.rows(step).view(self.turns, processes.count(), -1)
+        return rows[:, processes.rank()]

@@ -42,6 +42,7 @@ class TokenizerTask:
         held_out: LabelledImages,
         autocast: bool,
         learnt_codebook: bool = False,
+        accumulate: int = 1,
         weights: ReconstructionWeights | None = None,
     ) -> None:
         self.module: nn.Module = tokenizer
@@ -50,7 +51,9 @@ class TokenizerTask:
         self.held_out = held_out
         self.autocast = autocast
         self.weights = weights or ReconstructionWeights()
-        self.codebook = CodebookLearner(tokenizer.quantizer, learnt=learnt_codebook)
+        self.codebook = CodebookLearner(
+            tokenizer.quantizer, learnt=learnt_codebook, accumulate=accumulate
+        )
 
     @property
     def num_examples(self) -> int:

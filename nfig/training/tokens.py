@@ -13,6 +13,7 @@ from torch import Tensor
 
 from nfig.data import LabelledImages
 from nfig.tokenizer import FRVAE
+from nfig.training import processes
 
 ENCODING_BATCH = 200
 
@@ -21,6 +22,11 @@ def cached_tokens(
     tokenizer: FRVAE, data: Sequence[LabelledImages], cache: Path | None
 ) -> list[Tensor]:
     """One (N, L) per data set, int16 or wider. `cache`: a file that keeps them."""
+    with processes.main_first():
+        return _tokens(tokenizer, data, cache)
+
+
+def _tokens(tokenizer: FRVAE, data: Sequence[LabelledImages], cache: Path | None) -> list[Tensor]:
     if cache is not None and cache.exists():
         kept: list[Tensor] = torch.load(cache, weights_only=True)
         return kept

@@ -106,6 +106,8 @@ def test_what_is_wrong_is_said_in_one_line(
     sample = ["sample", "--model", tiny_checkpoint]
     vary = ["vary", "--model", tiny_checkpoint, "--class", "dog", "--out", "a.png"]
     train = ["train", "tokenizer", "--out", tmp_path / "out"]
+    transformer = ["train", "transformer", "--out", tmp_path / "out", "--run", "a"]
+    transformer += ["--tokenizer", tmp_path]
     wrong = [
         (["sample", "--model", tmp_path, "--out", "a.png"], "no checkpoint in"),
         ([*sample, "--out", "a.gif"], ".png or .npz"),
@@ -121,6 +123,8 @@ def test_what_is_wrong_is_said_in_one_line(
         ([*train, "--data", data, "--run", "a"], "epochs or minutes"),
         ([*train, "--data", data, "--run", "../a", "--epochs", 1], "run must be"),
         ([*train, "--data", data, "--run", "a", "--epochs", 1, "--preset", "x"], "preset"),
+        ([*transformer, "--data", data, "--recipe", "x"], "recipe must be one of"),
+        ([*transformer, "--data", data, "--recipe", "var-d16", "--accumulate", 5], "accumulate"),
         (["data", "avatars-16", "--out", tmp_path / "out", "--per-class", 0], "per_class"),
         (["data", "folder", tmp_path / "x", "--out", tmp_path / "x.npz"], "no folder"),
         (["publish", "--run", "nothing", "--out", tmp_path / "out"], "no run"),

@@ -55,3 +55,13 @@ def test_a_restored_one_goes_on_as_before(adversary: Adversary) -> None:
 def test_balance_is_the_ratio_of_pulls() -> None:
     at = torch.tensor([1.0, 2.0], requires_grad=True)
     assert balance((3 * at).sum(), at.sum(), at=at) == pytest.approx(3)
+
+
+def test_it_waits_for_all_batches_of_a_step() -> None:
+    adversary = Adversary(autocast=False, accumulate=2)
+    weight = next(adversary.discriminator.parameters())
+    before = weight.detach().clone()
+    adversary.learn(images(brightness=-0.5), images(brightness=0.5))
+    assert torch.equal(weight, before)
+    adversary.learn(images(brightness=-0.5), images(brightness=0.5))
+    assert not torch.equal(weight, before)

@@ -69,3 +69,15 @@ def test_its_state_survives() -> None:
     learn(first, latent, steps=3, revive=False)
     learn(second, latent, steps=3, revive=False)
     assert torch.equal(first.quantizer.codebook_VC, second.quantizer.codebook_VC)
+
+
+def test_batches_that_make_one_step_move_the_codes_as_one_batch() -> None:
+    codes, latent = torch.randn(4, 2), torch.randn(16, 2, 1, 1)
+    whole = CodebookLearner(quantizer(codes), learnt=True)
+    halves = CodebookLearner(quantizer(codes), learnt=True, accumulate=2)
+    learn(whole, latent, steps=1, revive=False)
+    for half in latent.chunk(2):
+        assert torch.equal(halves.quantizer.codebook_VC, codes)
+        learn(halves, half, steps=1, revive=False)
+    torch.testing.assert_close(halves.quantizer.codebook_VC, whole.quantizer.codebook_VC)
+    assert halves.step == whole.step

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
+from nfig.training import processes
 from nfig.training.options import TrainingOptions
-from nfig.training.schedule import BatchOrder, learning_rate
+from nfig.training.schedule import BatchOrder, Shares, learning_rate
 
 OPTIONS = TrainingOptions(
     epochs=1, learning_rate=2.0, final_learning_rate=0.1, warmup_steps=10, batch_size=4
@@ -44,6 +45,29 @@ def test_few_examples_make_one_small_batch() -> None:
     assert sorted(order.rows(0).tolist()) == [0, 1, 2]
 
 
+def test_the_shares_of_all_processes_make_up_the_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    options = TrainingOptions(epochs=1, batch_size=6, accumulate=2)
+    whole = BatchOrder(num_examples=40, batch_size=12, seed=0).rows(4)
+    monkeypatch.setattr(processes, "count", lambda: 3)
+    seen = []
+    for rank in range(3):
+        monkeypatch.setattr(processes, "rank", lambda rank=rank: rank)
+        shares = Shares(options, num_examples=40)
+        assert shares.steps_per_epoch == 3
+        assert [len(rows) for rows in shares.rows(4)] == [2, 2]
+        seen += shares.rows(4).flatten().tolist()
+    assert sorted(seen) == sorted(whole.tolist())
+
+
+def test_shares_that_cannot_be_equal_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(processes, "count", lambda: 3)
+    with pytest.raises(ValueError, match="batch_size: the 4 images"):
+        Shares(OPTIONS, num_examples=40)
+    monkeypatch.undo()
+    with pytest.raises(ValueError, match="batch_size: the 7 images"):
+        Shares(TrainingOptions(epochs=1, accumulate=2), num_examples=7)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -51,6 +75,8 @@ def test_few_examples_make_one_small_batch() -> None:
         ({"epochs": 1, "minutes": 1}, "either epochs or minutes"),
         ({"epochs": 0}, "epochs"),
         ({"epochs": 1, "batch_size": 0}, "batch_size"),
+        ({"epochs": 1, "accumulate": 0}, "accumulate"),
+        ({"epochs": 1, "checkpoint_minutes": -1}, "checkpoint_minutes"),
         ({"epochs": 1, "learning_rate": -1}, "learning_rate"),
         ({"epochs": 1, "ema_decay": 2}, "ema_decay"),
         ({"epochs": 1, "weight_decay": -1}, "weight_decay"),
