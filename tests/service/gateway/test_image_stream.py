@@ -134,7 +134,9 @@ async def test_a_caller_who_hangs_up_ends_the_job_at_any_band(
         client.stream("POST", "/v1/images/generations", json=body) as answer,
     ):
         seen = ""
-        async for text in answer.aiter_text():
+        # Held: where the iterator is forgotten, its connection may be closed at any time.
+        texts = answer.aiter_text()
+        async for text in texts:
             seen += text
             if len(parse(seen.rpartition("\n\n")[0])) == band + 1:
                 break
