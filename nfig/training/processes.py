@@ -26,6 +26,8 @@ def joined() -> Iterator[None]:
     distributed.init_process_group("cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo")
     try:
         yield
+        # Together: one that leaves early tears connections from under the others.
+        _wait()
     finally:
         distributed.destroy_process_group()
 
