@@ -24,15 +24,13 @@ from nfig.training.adversary import Adversary, balance
 from nfig.training.loop import StepLoss
 from nfig.training.losses import ReconstructionWeights, psnr, reconstruction_loss, squared_error
 from nfig.training.reconstructions import psnr_per_band, reconstruction_picture
+from nfig.training.tokenizer_trainer import STOPPED_SHARE, STOPPED_WEIGHT
 from nfig.training.tokens import cached_tokens
 
 ADVERSARIAL = 0.5
 """The adversary's pull as a share of the pixels' (paper, appendix B.1)."""
 WARM_UP = 0.05
 """Progress at which the adversary has come to its full weight."""
-STOPPED_SHARE = 0.25
-"""Rows of a batch whose canvas stops at a random band; they are judged by their pixels alone."""
-STOPPED_WEIGHT = 0.15
 
 
 class _Drawn(NamedTuple):
@@ -78,6 +76,7 @@ class DecoderTask:
         pixels = reconstruction_loss(whole.decoded_B3YX, whole.images_B3YX, self.weights)
         total, figures = self._judged(whole, pixels, progress=progress)
         if stopped:
+            # By their pixels alone: nobody knows what a lower band's sharp image would be.
             part = decoded_B3YX[:stopped].float()
             part_loss = reconstruction_loss(part, images_B3YX[:stopped], self.weights)
             total = total + STOPPED_WEIGHT * part_loss
