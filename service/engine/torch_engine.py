@@ -13,13 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from nfig.export.exporter import card_fields
+from nfig.export.served_encoder import ServedEncoder
 from nfig.export.served_model import ServedBand, ServedModel
 from nfig.generation import Generation as ModelGeneration
 from service.cards import build_card
 from service.domain import ModelCard
 from service.engine.batcher import Batcher, BatchStep
-from service.engine.engine import Canvas, DrawnBand, Generation, Pixels
-from service.engine.limits import check_canvas, check_generation
+from service.engine.engine import BandTokens, Canvas, DrawnBand, Generation, Pixels, Tokens
+from service.engine.limits import check_canvas, check_generation, check_pixels, split_bands
 from service.errors import EngineUnavailable
 from service.metrics import Metrics
 
@@ -72,6 +73,11 @@ class TorchEngine:
         check_canvas(canvas, self.card)
         return await batcher.decode(canvas, preview=preview)
 
+    async def encode(self, pixels: Pixels) -> BandTokens:
+        batcher = self._started()
+        check_pixels(pixels, self.card)
+        return split_bands(await batcher.encode(pixels), self.card)
+
     async def close(self) -> None:
         batcher, self._batcher = self._batcher, None
         if batcher is not None:
@@ -93,6 +99,9 @@ class _Model:
 
     def __init__(self, served: ServedModel, metrics: Metrics | None) -> None:
         self._served = served
+        self._encoder = ServedEncoder(
+            served.model.tokenizer, digest=served.digest, device=served.model.device
+        )
         self._metrics = metrics
 
     def draw(
@@ -117,6 +126,10 @@ class _Model:
     def decode(self, canvases: Sequence[Canvas]) -> Sequence[Pixels]:
         return list(self._served.decode(np.stack(canvases)))
 
+    def encode(self, pixels: Pixels) -> Tokens:
+        tokens: Tokens = self._encoder.encode(pixels[None])[0]
+        return tokens
+
     def _observe(self, step: ServedBand) -> None:
         if self._metrics is None:
             return
@@ -137,4 +150,5 @@ def _model_generation(generation: Generation) -> ModelGeneration:
         top_p=sampling.top_p,
         temperature=sampling.temperature,
         bands=generation.bands,
+        kept=generation.kept,
     )

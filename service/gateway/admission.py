@@ -8,6 +8,7 @@ from service.domain import GenerationRequest, Job, ModelCard
 from service.errors import ServiceError, catalogued
 from service.gateway.cards import FleetCache, answered_within
 from service.gateway.drafts import Draft, complete
+from service.gateway.uploads import Uploads
 from service.jobs.queue import IdempotencyKey, JobQueue, Submission
 from service.metrics import Metrics
 from service.settings import GatewaySettings
@@ -29,6 +30,7 @@ class Admission:
     def __init__(
         self, *, queue: JobQueue, fleet: FleetCache, settings: GatewaySettings, metrics: Metrics
     ) -> None:
+        self._uploads = Uploads(settings)
         self._queue = queue
         self._fleet = fleet
         self._settings = settings
@@ -41,15 +43,21 @@ class Admission:
             card = fleet.card(draft.model, field=draft.name("model"))
             request = complete(draft, card, max_images=self._settings.max_images)
             fleet.require_engine(card.id)
+            # Last, because nothing here costs as much.
+            upload = await self._uploads.pixels(draft, side=card.image_size)
             submission = await answered_within(
-                2 * self._settings.queue_timeout_seconds, self._submit(request, once)
+                2 * self._settings.queue_timeout_seconds, self._submit(request, once, upload)
             )
         except ServiceError as error:
             self._metrics.jobs_refused.labels(reason=catalogued(error).code).inc()
             raise
         return AcceptedJob(job=submission.job, card=card, replayed=submission.replayed)
 
-    async def _submit(self, request: GenerationRequest, once: IdempotencyKey | None) -> Submission:
+    async def _submit(
+        self, request: GenerationRequest, once: IdempotencyKey | None, upload: bytes | None
+    ) -> Submission:
         if once is None:
-            return Submission(job=await self._queue.submit(request), replayed=False)
+            job = await self._queue.submit(request, upload=upload)
+            return Submission(job=job, replayed=False)
+        assert upload is None, "no door takes an image and an idempotency key"
         return await self._queue.submit_once(request, once)

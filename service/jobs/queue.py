@@ -38,6 +38,8 @@ class QueueLimits:
     """Leases a job may have before it fails."""
     retention_seconds: float = 3600.0
     """How long a finished job, its log and its pictures are kept."""
+    upload_seconds: float = 86_400.0
+    """How long an uploaded image is kept for a job that does not end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,8 +90,11 @@ class JobQueue(Protocol):
 
     async def ping(self) -> None: ...
 
-    async def submit(self, request: GenerationRequest) -> Job:
-        """One atomic step: depth check, job, queue entry, `job.queued` event."""
+    async def submit(self, request: GenerationRequest, *, upload: bytes | None = None) -> Job:
+        """One atomic step: depth check, job, queue entry, `job.queued` event.
+
+        The image that is to be varied is there before the job is, and is deleted at its end.
+        """
 
     async def submit_once(self, request: GenerationRequest, once: IdempotencyKey) -> Submission:
         """As `submit`, but if a job that is still kept has taken the key: that job, in the same
@@ -145,6 +150,9 @@ class JobQueue(Protocol):
     ) -> Sequence[Lease]:
         """Up to `count` jobs of the model, waiting ones first come first served, and those whose
         holder let its lease lapse. Jobs beyond `max_attempts` are failed on the way."""
+
+    async def upload(self, job_id: str) -> bytes:
+        """The image that was submitted with a job that has not ended. Raises NotFound."""
 
     async def renew(self, lease: Lease) -> bool:
         """Prolongs the lease. True if the job's owner wants it cancelled. Raises JobLost."""

@@ -10,11 +10,11 @@ import logging
 import time
 import uuid
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from itertools import chain
 from typing import Any, Self
 
 from redis.asyncio import Redis
-from redis.exceptions import OutOfMemoryError
 
 from service.domain import (
     BandCompleted,
@@ -28,7 +28,7 @@ from service.domain import (
     ModelCard,
     TerminalEvent,
 )
-from service.errors import JobLost, NotFound, QueueFull, QueueUnavailable
+from service.errors import JobLost, NotFound, QueueFull
 from service.jobs import codec
 from service.jobs.keys import GROUP, LOG_SUFFIX, PICTURES_SUFFIX, Keys
 from service.jobs.progress import (
@@ -47,7 +47,7 @@ from service.jobs.queue import (
     Submission,
     WorkerStatus,
 )
-from service.jobs.redis_connection import connect, unavailable
+from service.jobs.redis_connection import connect, submitting, unavailable
 from service.jobs.redis_log import BLOCK_SECONDS, RedisLog
 from service.jobs.redis_registry import RedisRegistry
 from service.jobs.redis_scripts import Scripts
@@ -85,11 +85,29 @@ class RedisQueue:
         with unavailable():
             await self._redis.ping()
 
-    async def submit(self, request: GenerationRequest) -> Job:
-        return (await self._submit(uuid.uuid4().hex, request)).job
+    async def submit(self, request: GenerationRequest, *, upload: bytes | None = None) -> Job:
+        job_id = uuid.uuid4().hex
+        if upload is None:
+            return (await self._submit(job_id, request)).job
+        async with self._uploaded(job_id, upload):
+            return (await self._submit(job_id, request)).job
 
     async def submit_once(self, request: GenerationRequest, once: IdempotencyKey) -> Submission:
         return await self._submit(uuid.uuid4().hex, request, once=once)
+
+    @asynccontextmanager
+    async def _uploaded(self, job_id: str, upload: bytes) -> AsyncGenerator[None]:
+        """Keeps the image of a job that is about to be submitted; if that fails, it goes again."""
+        key = self._keys.upload(job_id)
+        with submitting():
+            await self._redis.set(key, upload, px=int(self._limits.upload_seconds * 1000))
+        try:
+            yield
+        except QueueFull:
+            # After any other failure the job may be there all the same, and may need it.
+            with unavailable():
+                await self._redis.delete(key)
+            raise
 
     async def _submit(
         self, job_id: str, request: GenerationRequest, *, once: IdempotencyKey | None = None
@@ -121,14 +139,9 @@ class RedisQueue:
         return Submission(job=job, replayed=answer[0] == b"known")
 
     async def _call_submit(self, *, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
-        try:
-            with unavailable():
-                answer: list[Any] = await self._scripts.submit(keys=keys, args=args)
-            return answer
-        except QueueUnavailable as error:
-            if isinstance(error.__cause__, OutOfMemoryError):
-                raise QueueFull("the queue's memory is full", retry_after_s=1.0) from error
-            raise
+        with submitting():
+            answer: list[Any] = await self._scripts.submit(keys=keys, args=args)
+        return answer
 
     async def job(self, job_id: str) -> Job:
         names = ("request", "state", "created", "attempts")
@@ -202,6 +215,13 @@ class RedisQueue:
             if leases or left <= 0:
                 return leases
             await self._wait_for_entry(model, after=newest, seconds=min(left, BLOCK_SECONDS))
+
+    async def upload(self, job_id: str) -> bytes:
+        with unavailable():
+            content: bytes | None = await self._redis.get(self._keys.upload(job_id))
+        if content is None:
+            raise NotFound(f"job {job_id} has no uploaded image", field="job_id")
+        return content
 
     async def renew(self, lease: Lease) -> bool:
         job = lease.job

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import aclosing
 
 from service.domain import BandCompleted, ImageCompleted, Picture
-from service.engine.engine import Canvas, DrawnBand, Engine, Generation
+from service.engine.engine import BandTokens, Canvas, DrawnBand, Engine, Generation
 from service.errors import EngineUnavailable
 from service.images import encode_picture
 from service.jobs.queue import JobQueue, Lease
 from service.metrics import Metrics
-from service.worker.persistence import persistently
-
-logger = logging.getLogger(__name__)
-
-RETRY_PAUSES_SECONDS = (0.25, 0.5, 1.0, 2.0)
-"""Between tries of an engine that fails."""
+from service.worker.persistence import persistently, with_retries
 
 
 class CancelWanted(Exception):
@@ -32,6 +26,7 @@ class ImageDrawing:
         lease: Lease,
         image_index: int,
         *,
+        kept: BandTokens,
         queue: JobQueue,
         engine: Engine,
         slots: asyncio.Semaphore,
@@ -40,6 +35,7 @@ class ImageDrawing:
         self._lease = lease
         self._request = lease.job.request
         self._image_index = image_index
+        self._kept = kept
         self._queue = queue
         self._engine = engine
         self._slots = slots
@@ -47,13 +43,7 @@ class ImageDrawing:
 
     async def draw(self) -> None:
         """Raises CancelWanted, JobLost, or EngineUnavailable when the engine fails repeatedly."""
-        for pause in RETRY_PAUSES_SECONDS:
-            try:
-                return await self._draw_once()
-            except EngineUnavailable as error:
-                logger.warning("job %s: %s; trying again", self._lease.job.id, error.message)
-                await asyncio.sleep(pause)
-        await self._draw_once()
+        await with_retries(self._draw_once)
 
     async def _draw_once(self) -> None:
         drawn: DrawnBand | None = None
@@ -75,6 +65,7 @@ class ImageDrawing:
             image_index=self._image_index,
             sampling=request.sampling,
             bands=request.bands,
+            kept=self._kept,
         )
 
     async def _publish_band(self, drawn: DrawnBand) -> None:
@@ -86,6 +77,7 @@ class ImageDrawing:
             seconds=drawn.seconds,
             batch_size=drawn.batch_size,
             preview=preview,
+            kept=drawn.band < len(self._kept),
         )
         await self._publish(event, pictures)
 

@@ -8,11 +8,18 @@ import time
 
 from service.domain import JobCancelled, JobCompleted, JobFailed, TerminalEvent
 from service.engine.engine import Engine
-from service.errors import EngineUnavailable, JobLost, QueueUnavailable, catalogued
+from service.errors import (
+    DeadlineExceeded,
+    EngineUnavailable,
+    JobLost,
+    QueueUnavailable,
+    catalogued,
+)
 from service.jobs.progress import state_after
 from service.jobs.queue import JobQueue, Lease
 from service.metrics import Metrics
 from service.worker.image_drawing import CancelWanted, ImageDrawing
+from service.worker.kept_bands import kept_bands
 from service.worker.persistence import persistently
 
 logger = logging.getLogger(__name__)
@@ -68,11 +75,13 @@ class JobRun:
         return JobCompleted()
 
     async def _draw_images(self) -> None:
+        kept = await kept_bands(self._lease.job, queue=self._queue, engine=self._engine)
         async with asyncio.TaskGroup() as group:
             for index in range(self.num_images):
                 drawing = ImageDrawing(
                     self._lease,
                     index,
+                    kept=kept,
                     queue=self._queue,
                     engine=self._engine,
                     slots=self._slots,
@@ -99,6 +108,9 @@ class JobRun:
         if engine_failures:
             code = catalogued(EngineUnavailable("")).code
             return JobFailed(code=code, message="the engine failed repeatedly")
+        if failures.subgroup(DeadlineExceeded):
+            code = catalogued(DeadlineExceeded("")).code
+            return JobFailed(code=code, message="the job waited longer than its image is kept")
         logger.error("job %s failed", self._lease.job.id, exc_info=failures)
         return JobFailed(code="internal", message="the job failed by a defect of the service")
 

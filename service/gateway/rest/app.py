@@ -10,7 +10,16 @@ from fastapi import FastAPI
 from service.gateway.admission import Admission
 from service.gateway.cards import FleetCache
 from service.gateway.native_jobs import NativeJobs
-from service.gateway.rest import errors, health, images, job_events, jobs, models, pictures
+from service.gateway.rest import (
+    errors,
+    health,
+    images,
+    job_events,
+    jobs,
+    models,
+    pictures,
+    variations,
+)
 from service.gateway.rest.body_limit import BodyLimitMiddleware
 from service.gateway.rest.errors import ErrorMiddleware
 from service.gateway.rest.request_id import RequestIdMiddleware
@@ -44,11 +53,15 @@ def create_app(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) 
     )
     app.state.services = services
     # The last one added runs first.
-    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        BodyLimitMiddleware,
+        max_bytes=settings.max_body_bytes,
+        more_bytes={variations.PATH: settings.max_upload_bytes},
+    )
     app.add_middleware(ErrorMiddleware)
     app.add_middleware(RequestIdMiddleware)
     errors.install(app)
-    for module in (images, jobs, job_events, pictures, models, health):
+    for module in (images, variations, jobs, job_events, pictures, models, health):
         app.include_router(module.router())
     return app
 

@@ -21,7 +21,7 @@ from service.gateway.rest.connection import while_connected
 from service.gateway.rest.errors import as_service_error, openai_error
 from service.gateway.rest.event_stream import EventStream, ServerEvent
 from service.gateway.rest.request_id import request_id
-from service.gateway.rest.schemas import ImageGenerationBody, ImagesAnswer
+from service.gateway.rest.schemas import ImageGenerationBody, ImageOptions, ImagesAnswer
 from service.gateway.rest.services import Services, SharedServices
 from service.gateway.use_cases import ImageGeneration
 
@@ -35,7 +35,7 @@ OUR_NAMES = {
     "picture_quality": "output_compression",
 }
 _SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})")
-_RESPONSES: dict[int | str, dict[str, Any]] = {
+RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "model": ImagesAnswer,
         "description": "The images; a stream of events with `stream`; the picture itself where "
@@ -65,23 +65,28 @@ def router() -> APIRouter:
     @routes.post(
         "/v1/images/generations",
         summary="Draw images of a class",
-        responses=_RESPONSES,
+        responses=RESPONSES,
         openapi_extra={"requestBody": {"required": True, "content": content}},
     )
     async def generate(request: Request, body: CheckedBody, services: SharedServices) -> Response:
-        media = _answer_type(request, body)
-        draft = _draft(body, media)
-        if body.stream:
-            return await _stream(request, body, draft, services)
-        return await while_connected(
-            request.receive, _answer(request, body, draft, services, media)
-        )
+        media = answer_type(request, body)
+        draft = draft_of(body, media, class_field=_class_field(body))
+        return await respond(request, body, draft, services, media)
 
     return routes
 
 
+async def respond(
+    request: Request, body: ImageOptions, draft: Draft, services: Services, media: str
+) -> Response:
+    """One answer or a stream, of any draft of images."""
+    if body.stream:
+        return await _stream(request, body, draft, services)
+    return await while_connected(request.receive, _answer(request, body, draft, services, media))
+
+
 async def _answer(
-    request: Request, body: ImageGenerationBody, draft: Draft, services: Services, media: str
+    request: Request, body: ImageOptions, draft: Draft, services: Services, media: str
 ) -> Response:
     accepted = await _accept(request, body, draft, services)
     images = await services.generation.draw(accepted)
@@ -100,7 +105,7 @@ async def _answer(
 
 
 async def _stream(
-    request: Request, body: ImageGenerationBody, draft: Draft, services: Services
+    request: Request, body: ImageOptions, draft: Draft, services: Services
 ) -> Response:
     # Whatever is refused at the door is still an ordinary HTTP error.
     accepted = await _accept(request, body, draft, services)
@@ -125,7 +130,7 @@ async def _events(
 
 
 async def _accept(
-    request: Request, body: ImageGenerationBody, draft: Draft, services: Services
+    request: Request, body: ImageOptions, draft: Draft, services: Services
 ) -> AcceptedJob:
     accepted = await services.admission.accept(draft)
     logger.info(
@@ -134,7 +139,7 @@ async def _accept(
     return accepted
 
 
-def _answer_type(request: Request, body: ImageGenerationBody) -> str:
+def answer_type(request: Request, body: ImageOptions) -> str:
     """The media type of the answer. Raises NotAcceptable, InvalidRequest."""
     accept = ",".join(request.headers.getlist("accept"))
     if body.stream:
@@ -155,8 +160,8 @@ def _answer_type(request: Request, body: ImageGenerationBody) -> str:
     return media
 
 
-def _draft(body: ImageGenerationBody, media: str) -> Draft:
-    class_field = _class_field(body)
+def draft_of(body: ImageOptions, media: str, *, class_field: str) -> Draft:
+    """The draft; `class_field` is which field names the class. Raises InvalidRequest."""
     if body.partial_images is not None and not body.stream:
         raise InvalidRequest("partial_images needs stream to be true", field="partial_images")
     if body.stream and body.response_format == "url":

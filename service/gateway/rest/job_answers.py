@@ -54,6 +54,7 @@ def job_answer(status: JobStatus, addresses: JobAddresses) -> JobAnswer:
         num_images=request.num_images,
         seed=request.seed,
         bands=request.bands,
+        keep_bands=request.keep_bands,
         images=[_image(image, addresses) for image in status.images],
         error=None if status.failure is None else _error(status.failure),
         urls=addresses.all(request.num_images),

@@ -90,6 +90,8 @@ class JobAnswer(BaseModel):
     num_images: int
     seed: int
     bands: int
+    keep_bands: int | None
+    """Of a variation: how many of the first bands are those of the uploaded image."""
     images: list[JobImage]
     error: JobError | None
     urls: JobUrls

@@ -5,6 +5,7 @@ local function end_job(job, log, pictures, waiting, outstanding, end_of)
   redis.call('XACK', waiting, end_of.group, end_of.entry)
   redis.call('XDEL', waiting, end_of.entry)
   redis.call('ZREM', outstanding, end_of.id)
+  redis.call('DEL', job .. ':upload')
   -- Not before its end: a job may wait for a worker longer than results are kept.
   local once = redis.call('HGET', job, 'once')
   for _, key in ipairs({ job, log, pictures, once or nil }) do

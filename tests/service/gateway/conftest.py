@@ -83,6 +83,7 @@ class ScriptedQueue:
     forget_jobs: bool = False
     cancel_seconds: float = 0.0
     requests: list[GenerationRequest] = field(default_factory=list)
+    uploads: list[bytes] = field(default_factory=list)
     jobs: dict[str, Job] = field(default_factory=dict)
     pictures: dict[str, bytes] = field(default_factory=dict)
     cancelled: list[str] = field(default_factory=list)
@@ -104,7 +105,7 @@ class ScriptedQueue:
         await self._answer()
         return len(self.jobs)
 
-    async def submit(self, request: GenerationRequest) -> Job:
+    async def submit(self, request: GenerationRequest, *, upload: bytes | None = None) -> Job:
         await self._answer()
         if self.refuse_submit is not None:
             raise self.refuse_submit
@@ -115,6 +116,8 @@ class ScriptedQueue:
             created_at=CREATED_AT,
         )
         self.requests.append(request)
+        if upload is not None:
+            self.uploads.append(upload)
         self.jobs[job.id] = job
         return job
 
