@@ -28,8 +28,6 @@ def idempotency_key(key: str, draft: Draft) -> IdempotencyKey:
         raise InvalidRequest(text, field="idempotency-key")
     fields = asdict(draft)
     del fields["names"]  # what the front door calls a field is not what was said in it
-    if draft.image is not None:
-        fields["image"] = hashlib.sha256(draft.image).hexdigest()
     said = {name: value for name, value in fields.items() if value is not None}
     text = json.dumps(said, sort_keys=True, separators=(",", ":"))
     return IdempotencyKey(key=key, fingerprint=hashlib.sha256(text.encode()).hexdigest())

@@ -59,7 +59,9 @@ async def test_concurrent_draws_and_decodes_share_batches(
         return stats.inference_count, stats.execution_count
 
     async def canvas(seed: int) -> Canvas:
-        async with aclosing(engine.draw(replace(GENERATION, seed=seed))) as bands:
+        # In turn with a band that is kept, and without: they must not be kept apart.
+        kept = ((seed,),) if seed % 2 else ()
+        async with aclosing(engine.draw(replace(GENERATION, seed=seed, kept=kept))) as bands:
             drawn = [band async for band in bands]
         seen_batch_sizes.update(band.batch_size for band in drawn)
         return drawn[-1].canvas

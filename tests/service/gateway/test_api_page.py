@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from service.errors import CATALOGUE
 from service.gateway.rest.job_schemas import JobBody
-from service.gateway.rest.schemas import ImageGenerationBody
+from service.gateway.rest.schemas import ImageGenerationBody, ImageVariationForm
 
 PAGE = (Path(__file__).parents[3] / "docs" / "api.md").read_text()
 
@@ -36,3 +36,10 @@ def test_the_page_lists_exactly_the_fields(heading: str, body: type[BaseModel]) 
     table = PAGE.split(f"### {heading}\n")[1].split("\n##")[0]
     rows = re.findall(r"^\| `(\w+)` \|", table, re.M)
     assert sorted(rows) == sorted(body.model_fields)
+
+
+def test_the_page_lists_the_fields_that_only_variations_have() -> None:
+    table = PAGE.split("### Fields of a variation\n")[1].split("\n##")[0]
+    rows = re.findall(r"^\| `(\w+)` \|", table, re.M)
+    own = set(ImageVariationForm.model_fields) - set(ImageGenerationBody.model_fields)
+    assert sorted(rows) == sorted({"image", "class_label"} | own)
