@@ -15,7 +15,7 @@ import triton_python_backend_utils as pb_utils
 
 from nfig.export.contract import TRANSFORMER
 from nfig.export.exporter import verified_folder
-from nfig.export.kept_bands import split_kept
+from nfig.export.generation_tensors import read_generation
 from nfig.export.served_model import ServedModel, ServedRow
 from nfig.generation import Generation
 
@@ -32,16 +32,10 @@ class Caller:
 
     def read(self, grid_sides: Sequence[int]) -> Generation:
         """Raises ValueError that names the bad field."""
-        fields: dict[str, Any] = {}
-        for spec in TRANSFORMER.inputs:
-            values = pb_utils.get_input_tensor_by_name(self.request, spec.name).as_numpy()
-            if spec.name == "kept":
-                fields["kept"] = split_kept(values.ravel(), grid_sides)
-                continue
-            if values.shape != (1, 1):
-                raise ValueError(f"{spec.name} must have shape (1, 1), not {values.shape}")
-            fields[spec.name] = values.item()
-        return Generation(**fields)
+        names = [spec.name for spec in TRANSFORMER.inputs]
+        read = pb_utils.get_input_tensor_by_name
+        tensors = {name: read(self.request, name).as_numpy() for name in names}
+        return read_generation(tensors, grid_sides)
 
     def is_alive(self) -> bool:
         if self.open and self.request.is_cancelled():

@@ -1,19 +1,35 @@
-"""The bands that a request gives instead of having them drawn, as one tensor of a fixed length.
+"""From the tensors of a request to the transformer to the generation that they ask for.
 
-Every request carries it, given bands or none, because Triton batches only requests that have the
-same tensors of the same shapes.
+Bands that are given instead of being drawn come as one tensor of a fixed length, given or not, so
+that the requests of a batch are alike.
 
 Shape legend: L tokens of all bands, band after band and row-major in each.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from nfig.generation import NO_TOKEN
+from nfig.generation import NO_TOKEN, Generation
+
+
+def read_generation(
+    tensors: Mapping[str, npt.NDArray[Any]], grid_sides: Sequence[int]
+) -> Generation:
+    """Raises ValueError that names the bad field."""
+    fields: dict[str, Any] = {}
+    for name, values in tensors.items():
+        if name == "kept":
+            fields[name] = split_kept(values.ravel(), grid_sides)
+        elif values.shape != (1, 1):
+            raise ValueError(f"{name} must have shape (1, 1), not {values.shape}")
+        else:
+            fields[name] = values.item()
+    return Generation(**fields)
 
 
 def split_kept(
