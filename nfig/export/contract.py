@@ -59,7 +59,7 @@ TRANSFORMER = ModelContract(
         _scalar("top_p", "TYPE_FP64"),
         _scalar("temperature", "TYPE_FP64"),
         _scalar("bands", "TYPE_INT64"),
-        # (L,): the tokens of the first bands where they are given, then -1 (`generation_tensors.py`).
+        # (L,): the tokens of the first bands where they are given, then -1.
         TensorSpec(name="kept", dtype="TYPE_INT32", dims=(-1,)),
     ),
     # One response per band, then an empty final one.

@@ -78,6 +78,13 @@ def test_a_photograph_stands_upright() -> None:
     assert np.abs(read(lying).astype(int) - upright).mean() < 5
 
 
+def test_of_a_photograph_with_copies_of_itself_the_first_is_taken() -> None:
+    copies = [Image.new("RGB", (8, 8), "red")]
+    content = a_file(a_picture(), "MPO", save_all=True, append_images=copies, quality=95)
+    expected = read(a_file(a_picture(), "JPEG", quality=95))
+    assert np.abs(read(content).astype(int) - expected).mean() < 2
+
+
 @pytest.mark.parametrize(
     ("content", "complaint"),
     [
