@@ -24,6 +24,7 @@ class Scripts:
         self.finish = _script(redis, "ending", "finish")
         self.hand_back = _script(redis, "hand_back")
         self.position = _script(redis, "position")
+        self.backlog = _script(redis, "backlog")
         self.cancel = _script(redis, "ending", "cancel")
         self.register = _script(redis, "register")
         self.registered = _script(redis, "registered")
