@@ -63,6 +63,9 @@ class _Record:
     def has_key(self, once: IdempotencyKey) -> bool:
         return self.once is not None and self.once.key == once.key
 
+    def is_late(self, now: float) -> bool:
+        return self.start_by is not None and now > self.start_by
+
 
 class MemoryQueue:
     """`JobQueue` for one event loop."""
@@ -180,6 +183,12 @@ class MemoryQueue:
     async def heartbeat(self, status: WorkerStatus, *, ttl_seconds: float) -> None:
         self._workers[status.worker_id] = (status, self._clock() + ttl_seconds)
 
+    async def fail_late(self, model: str) -> None:
+        now = self._clock()
+        for record in list(self._outstanding.values()):
+            if record.job.request.model == model and record.is_late(now):
+                await self._end(record, NOT_STARTED)
+
     async def sign_off(self, worker_id: str) -> None:
         self._workers.pop(worker_id, None)
 
@@ -248,7 +257,7 @@ class MemoryQueue:
             await self._end(record, FAILED_BY_ATTEMPTS)
             return None
         now = self._clock()
-        if record.start_by is not None and now > record.start_by:
+        if record.is_late(now):
             await self._end(record, NOT_STARTED)
             return None
         record.start_by = None

@@ -154,6 +154,10 @@ class JobQueue(Protocol):
 
     async def heartbeat(self, status: WorkerStatus, *, ttl_seconds: float) -> None: ...
 
+    async def fail_late(self, model: str) -> None:
+        """Fails the model's jobs that no worker has had in the time that they have for it, without
+        waiting for a worker that has room for them."""
+
     async def sign_off(self, worker_id: str) -> None:
         """Forgets a worker now, instead of when its heartbeat expires."""
 

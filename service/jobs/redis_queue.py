@@ -200,6 +200,21 @@ class RedisQueue:
         text = codec.encode(status)
         await self._workers.put(status.worker_id, text, ttl_seconds=ttl_seconds)
 
+    async def fail_late(self, model: str) -> None:
+        keys = self._keys
+        with unavailable():
+            await self._scripts.fail_late(
+                keys=[keys.waiting(model), keys.outstanding],
+                args=[
+                    GROUP,
+                    self._retention_ms,
+                    keys.job_prefix,
+                    LOG_SUFFIX,
+                    PICTURES_SUFFIX,
+                    codec.encode_event(NOT_STARTED),
+                ],
+            )
+
     async def sign_off(self, worker_id: str) -> None:
         await self._workers.drop(worker_id)
 

@@ -74,5 +74,6 @@ class Heartbeat:
         try:
             await self._queue.register_model(self._engine.card)
             await self._queue.heartbeat(status, ttl_seconds=self._ttl_seconds)
+            await self._queue.fail_late(status.model)
         except QueueUnavailable as error:
             logger.warning("no heartbeat: %s", error.message)

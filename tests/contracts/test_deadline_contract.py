@@ -43,6 +43,35 @@ async def test_a_job_that_waited_too_long_for_its_start_fails_instead(
 
 
 @LIMITS
+async def test_a_late_job_fails_even_if_no_worker_has_room_for_it(
+    queue: JobQueue, limit: dict[str, int]
+) -> None:
+    await queue.fail_late("fake")
+    handed_back = await queue.submit(request_of(start_within_ms=1000))
+    running = await queue.submit(request_of(start_within_ms=1000))
+    leases = await queue.lease("w", model="fake", count=2, wait_seconds=0)
+    assert len(leases) == 2
+    await queue.hand_back(leases[0])
+    late = await queue.submit(request_of(**limit))
+    waiting = await queue.submit(request_of(start_within_ms=60_000))
+    other = await queue.submit(request_of(model="other", **limit))
+    await asyncio.sleep(1.1)
+    await queue.fail_late("fake")
+    everyone = (handed_back, running, late, waiting, other)
+    assert [(await queue.job(job.id)).state.value for job in everyone] == [
+        "queued",
+        "running",
+        "failed",
+        "queued",
+        "queued",
+    ]
+    last = (await log_of(queue, late.id))[-1].event
+    assert isinstance(last, JobFailed)
+    assert last.code == "deadline_exceeded"
+    assert await queue.depth() == 4
+
+
+@LIMITS
 async def test_a_job_that_starts_in_time_may_go_on_elsewhere_later(
     new_queue: NewQueue, limit: dict[str, int]
 ) -> None:

@@ -98,7 +98,7 @@ class Bench:
             engine=self.engine,
             worker_id="w",
             engine_name="fake",
-            ttl_seconds=5.0,
+            ttl_seconds=1.0,
             pace=self.pace,
         )
         worker = Worker(
@@ -210,6 +210,15 @@ async def test_an_engine_that_fails_is_no_deadline(bench: Bench) -> None:
     last = (await bench.log(deadline_ms=LONG_MS))[-1]
     assert isinstance(last, JobFailed)
     assert last.code == "engine_unavailable"
+
+
+async def test_a_job_that_waits_for_a_busy_worker_fails_when_its_time_is_up(bench: Bench) -> None:
+    bench.engine.hangs_at = 1
+    await bench.queue.submit(request_of(num_images=4))
+    # The beat is quick, and the worker stays full until it is stopped.
+    last = (await bench.log(start_within_ms=300))[-1]
+    assert isinstance(last, JobFailed)
+    assert last.code == "deadline_exceeded"
 
 
 async def test_previews_give_way_to_the_image(bench: Bench) -> None:
