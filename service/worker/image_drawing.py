@@ -112,8 +112,7 @@ class ImageDrawing:
             async with self._until_last_call():
                 drawn = await anext(bands)
         except _LastCall:
-            # It takes at least so long: without this, only quick ones would ever be learned from.
-            self._pace.band(band).add(time.monotonic() - started)
+            self._pace.band(band).add_at_least(time.monotonic() - started)
             raise
         self._pace.band(band).add(time.monotonic() - started)
         return drawn

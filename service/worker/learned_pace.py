@@ -29,6 +29,14 @@ class RecentTimes:
     def add(self, value: float) -> None:
         self._samples.append((self._clock(), value))
 
+    def add_at_least(self, value: float) -> None:
+        """A step that was given up after so long: news only where it is slower than most.
+
+        Without it, only the steps that were quick enough would ever be learned from.
+        """
+        if value >= (self.quantile(0.5) or 0.0):
+            self.add(value)
+
     def quantile(self, share: float) -> float | None:
         """The smallest of the latest values that this share of them does not exceed; None if
         there are too few."""

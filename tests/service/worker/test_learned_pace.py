@@ -66,6 +66,26 @@ def test_one_slow_start_does_not_move_the_median() -> None:
     assert times([60.0, 0.1, 0.1, 0.1]).step_time() == StepTime(median=0.1, p90=60.0)
 
 
+@given(VALUES, st.floats(min_value=0, max_value=1e3))
+def test_a_step_that_was_given_up_never_makes_the_pace_look_quicker(
+    values: list[float], given_up_after: float
+) -> None:
+    recent = times(values)
+    before = recent.quantile(0.5)
+    recent.add_at_least(given_up_after)
+    after = recent.quantile(0.5)
+    assert before is not None
+    assert after is not None
+    assert after >= before or len(values) == SAMPLES
+
+
+def test_steps_that_are_always_given_up_are_learned_to_be_slow() -> None:
+    recent = times([0.1] * 5)
+    for _ in range(7):
+        recent.add_at_least(2.0)
+    assert recent.quantile(0.5) == 2.0
+
+
 def test_a_change_of_pace_is_learned_by_as_many_samples_as_are_kept() -> None:
     recent = times([1.0] * 1000 + [5.0] * SAMPLES)
     assert recent.step_time() == StepTime(median=5.0, p90=5.0)
