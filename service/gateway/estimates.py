@@ -32,12 +32,12 @@ def check_time(draft: Draft, request: GenerationRequest, *, pace: Pace, backlog:
 
     A request passes if its first band is likely to become an image in time.
     """
-    first = pace.image_seconds(range(1)) or 0.0
+    first = pace.least_seconds() or 0.0
     start = start_seconds(pace, ahead=backlog.waiting, running=backlog.running) or 0.0
     deadline = request.deadline_ms
     name = draft.name("deadline_ms")
     if deadline is not None and first * 1000 > deadline:
-        text = f"{name} is too short: one band takes about {first * 1000:.0f} ms"
+        text = f"{name} is too short: an image of one band takes about {first * 1000:.0f} ms"
         raise DeadlineTooShort(text, field=name)
     if deadline is not None:
         _check_start(name, start, latest=deadline / 1000 - first)

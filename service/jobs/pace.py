@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+MARGIN_SECONDS = 0.02
+"""Of a deadline: for the way from the queue to the caller, and for what the clocks of two machines
+cannot tell."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class StepTime:
@@ -32,6 +36,16 @@ class Pace:
         known = [self.bands[band] if band < len(self.bands) else None for band in bands]
         times = [step.median for step in (*known, self.picture) if step is not None]
         return sum(times) if len(times) == len(known) + 1 else None
+
+    def least_seconds(self) -> float | None:
+        """The shortest deadline that is likely to be kept once a job starts, by one band.
+
+        As workers judge it: the band may well be late, the picture may not.
+        """
+        first = self.bands[0] if self.bands else None
+        if first is None or self.picture is None:
+            return None
+        return first.median + self.picture.p90 + MARGIN_SECONDS
 
 
 def mean_pace(paces: Sequence[Pace]) -> Pace:

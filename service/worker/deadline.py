@@ -5,11 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from service.jobs.pace import MARGIN_SECONDS
 from service.jobs.queue import Lease
 from service.worker.learned_pace import LearnedPace
-
-MARGIN_SECONDS = 0.02
-"""For the way from the queue to the caller, and for what the clocks of two machines cannot tell."""
 
 
 class Deadline:

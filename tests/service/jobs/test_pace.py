@@ -7,7 +7,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.jobs.pace import Pace, StepTime, mean_pace, start_seconds
+from service.jobs.pace import MARGIN_SECONDS, Pace, StepTime, mean_pace, start_seconds
 
 SECONDS = st.floats(min_value=0.001, max_value=100)
 COUNT = st.integers(min_value=0, max_value=200)
@@ -29,6 +29,13 @@ def test_an_image_takes_its_bands_and_its_picture() -> None:
     assert PACE.image_seconds(range(2)) == 3.5
     assert PACE.image_seconds(range(1, 2)) == 2.5
     assert PACE.image_seconds(()) == 0.5
+
+
+def test_the_least_deadline_allows_for_a_slow_picture_and_for_the_way() -> None:
+    pace = replace(PACE, picture=step(0.5, 3.0))
+    assert pace.least_seconds() == 1.0 + 3.0 + MARGIN_SECONDS
+    assert replace(PACE, picture=None).least_seconds() is None
+    assert replace(PACE, bands=()).least_seconds() is None
 
 
 def test_what_was_not_measured_is_not_foretold() -> None:

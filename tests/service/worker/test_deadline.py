@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from service.domain import Job, JobState
+from service.jobs.pace import MARGIN_SECONDS
 from service.jobs.queue import Lease
-from service.worker.deadline import MARGIN_SECONDS, Deadline
+from service.worker.deadline import Deadline
 from service.worker.learned_pace import FEWEST_SAMPLES, LearnedPace
 from tests.requests import request_of
 
@@ -54,6 +55,22 @@ def test_a_band_fits_if_its_picture_does_too() -> None:
     for seconds, fits in ((4.0, True), (6.0, False)):
         deadline = deadline_of(lease_of(10_000), pace_of(band=seconds, picture=5.0))
         assert deadline.allows_band(0) is fits
+
+
+@given(
+    st.floats(min_value=0, max_value=100),
+    st.floats(min_value=0, max_value=100),
+    st.integers(min_value=1, max_value=200_000),
+)
+def test_worker_and_door_agree_on_what_the_least_deadline_is(
+    band: float, picture: float, deadline_ms: int
+) -> None:
+    pace = pace_of(band=band, picture=picture)
+    least = pace.snapshot().least_seconds()
+    assert least is not None
+    if abs(least - deadline_ms / 1000) > 1e-6:
+        fits = least < deadline_ms / 1000
+        assert deadline_of(lease_of(deadline_ms), pace).allows_band(0) is fits
 
 
 def test_a_band_that_was_never_measured_is_tried_while_there_is_time() -> None:
