@@ -182,6 +182,8 @@ def draft_of(body: ImageOptions, media: str, *, class_field: str) -> Draft:
         num_previews=body.partial_images,
         picture_format=negotiation.PICTURES.get(media, body.output_format),
         picture_quality=body.output_compression,
+        deadline_ms=body.deadline_ms,
+        start_within_ms=body.start_within_ms,
         names={**OUR_NAMES, "class_label": class_field},
     )
 

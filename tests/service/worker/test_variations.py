@@ -19,6 +19,7 @@ from service.jobs.queue import QueueLimits
 from service.metrics import Metrics
 from service.worker import persistence
 from service.worker.heartbeat import Heartbeat
+from service.worker.learned_pace import LearnedPace
 from service.worker.worker import Worker
 from tests.queue_calls import log_of
 from tests.requests import request_of
@@ -34,7 +35,12 @@ async def working(
     """A running worker; yields the event that stops it."""
     await engine.start()
     heartbeat = Heartbeat(
-        queue=queue, engine=engine, worker_id="w", engine_name="fake", ttl_seconds=0.3
+        queue=queue,
+        engine=engine,
+        worker_id="w",
+        engine_name="fake",
+        ttl_seconds=0.3,
+        pace=LearnedPace(slots=4),
     )
     worker = Worker(
         worker_id="w",
@@ -101,6 +107,20 @@ async def test_an_upload_that_has_expired_ends_its_job_by_name() -> None:
     queue = MemoryQueue(QueueLimits(upload_seconds=0))
     job = await queue.submit(request_of(keep_bands=2), upload=UPLOAD)
     async with working(queue, FakeEngine()):
+        last = (await events(queue, job.id))[-1]
+    assert isinstance(last, JobFailed)
+    assert last.code == "deadline_exceeded"
+
+
+async def test_an_encoder_that_hangs_does_not_outlast_a_deadline() -> None:
+    class Hanging(FakeEngine):
+        async def encode(self, pixels: Pixels) -> BandTokens:
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    queue = MemoryQueue()
+    job = await queue.submit(request_of(keep_bands=2, deadline_ms=600), upload=UPLOAD)
+    async with working(queue, Hanging()):
         last = (await events(queue, job.id))[-1]
     assert isinstance(last, JobFailed)
     assert last.code == "deadline_exceeded"
