@@ -49,6 +49,11 @@ def train_tokenizer(  # noqa: PLR0913 - a command's options are its parameters
     start_from: Annotated[
         Path | None, typer.Option(help="A checkpoint whose tokenizer is trained further.")
     ] = None,
+    pixel: Annotated[float, typer.Option(help="Weight of the pixels' loss.")] = 1.0,
+    latent: Annotated[float, typer.Option(help="Weight of the latent's L2.")] = 0.0,
+    perceptual: Annotated[
+        float, typer.Option(help="Weight of MobileNetV2's features; needs their package.")
+    ] = 0.0,
     accumulate: Accumulate = 1,
     checkpoint_minutes: CheckpointMinutes = 2.0,
     seed: Seed = 0,
@@ -58,6 +63,7 @@ def train_tokenizer(  # noqa: PLR0913 - a command's options are its parameters
     from nfig.training import runs
     from nfig.training.options import TrainingOptions
     from nfig.training.run_folder import RunFolder
+    from nfig.training.terms import LossTerms
 
     config, folder = preset_of(preset), RunFolder(run)
     options = TrainingOptions(
@@ -78,6 +84,7 @@ def train_tokenizer(  # noqa: PLR0913 - a command's options are its parameters
         options=options,
         start_from=start_from,
         attribution=attribution_beside(data),
+        terms=LossTerms(pixel=pixel, latent=latent, perceptual=perceptual),
     )
     _train_and_publish("tokenizer", training, folder, out)
 

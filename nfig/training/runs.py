@@ -27,6 +27,7 @@ from nfig.training.options import TrainingOptions
 from nfig.training.reporting import Reporter
 from nfig.training.run_folder import RunFolder
 from nfig.training.schedule import Shares
+from nfig.training.terms import LossTerms
 from nfig.training.tokenizer_trainer import TokenizerTask
 from nfig.training.transformer_trainer import TransformerTask, assemble
 from nfig.transformer import NextFrequencyTransformer
@@ -38,7 +39,7 @@ MODEL_FOLDER = "model"
 CACHED_IMAGES = "tokens.pt"
 
 
-def train_tokenizer(
+def train_tokenizer(  # noqa: PLR0913 - all but two are keywords
     config: ModelConfig,
     data: LabelledImages,
     *,
@@ -48,6 +49,7 @@ def train_tokenizer(
     start_from: Path | None = None,
     held_out: int = HELD_OUT_PER_CLASS,
     attribution: str = "",
+    terms: LossTerms | None = None,
 ) -> TrainingResult:
     """Begins or resumes the run; `start_from` is a checkpoint whose tokenizer is trained further.
 
@@ -59,7 +61,9 @@ def train_tokenizer(
     recipe = {} if start_from is None else read_recipe(start_from)
     tokenizer = _first_tokenizer(config, start_from, seed=options.seed)
     with processes.main_first():
-        run.begin(_facts("tokenizer", config, data, options, recipe, attribution))
+        facts = _facts("tokenizer", config, data, options, recipe, attribution)
+        facts["options"].update(terms.changed() if terms else {})
+        run.begin(facts)
     task = TokenizerTask(
         tokenizer,
         training=training,
@@ -67,6 +71,7 @@ def train_tokenizer(
         autocast=options.autocast,
         learnt_codebook=start_from is not None,
         accumulate=options.accumulate,
+        terms=terms,
     )
     return train(task, options, run, reporter)
 

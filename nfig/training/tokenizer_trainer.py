@@ -18,7 +18,9 @@ from nfig.tokenizer import FRVAE, Quantized
 from nfig.training.codebook import CodebookLearner
 from nfig.training.loop import StepLoss
 from nfig.training.losses import ReconstructionWeights, psnr, reconstruction_loss, squared_error
+from nfig.training.perceptual import load_perceptual
 from nfig.training.reconstructions import psnr_per_band, reconstruction_picture
+from nfig.training.terms import LossTerms
 
 COMMITMENT = 0.25
 STOPPED_SHARE = 0.25
@@ -44,6 +46,7 @@ class TokenizerTask:
         learnt_codebook: bool = False,
         accumulate: int = 1,
         weights: ReconstructionWeights | None = None,
+        terms: LossTerms | None = None,
     ) -> None:
         self.module: nn.Module = tokenizer
         self.tokenizer = tokenizer
@@ -51,6 +54,8 @@ class TokenizerTask:
         self.held_out = held_out
         self.autocast = autocast
         self.weights = weights or ReconstructionWeights()
+        self.terms = terms or LossTerms()
+        self.perceptual = load_perceptual(autocast=autocast) if self.terms.perceptual else None
         self.codebook = CodebookLearner(
             tokenizer.quantizer, learnt=learnt_codebook, accumulate=accumulate
         )
@@ -74,7 +79,12 @@ class TokenizerTask:
             decoded_B3YX = self.tokenizer.decoder(canvas_BCHW)
         commitment = self._commitment(latent_BCHW, quantized)
         reconstruction = self._reconstruction(decoded_B3YX.float(), images_B3YX, stopped=stopped)
-        total = reconstruction + COMMITMENT * commitment
+        total = self.terms.pixel * reconstruction + COMMITMENT * commitment
+        if self.terms.latent:
+            total = total + self.terms.latent * _latent_error(latent_BCHW, quantized)
+        if self.perceptual is not None:
+            seen = self.perceptual(decoded_B3YX[stopped:].float(), images_B3YX[stopped:])
+            total = total + self.terms.perceptual * seen
         if self.tokenizer.quantizer.phi is not None:
             total = total + self._phi_error(latent_BCHW, quantized)
         figures = {
@@ -152,6 +162,14 @@ class TokenizerTask:
 
     def restore(self, state: dict[str, Any]) -> None:
         self.codebook.restore(state)
+
+
+def _latent_error(latent_BCHW: Tensor, quantized: Quantized) -> Tensor:
+    """The paper's latent L2 (appendix B.1): what the whole canvas is off.
+
+    It pulls at the encoder, and at phi; codes learn by moving averages.
+    """
+    return F.mse_loss(latent_BCHW, quantized.canvases_BCHW[-1])
 
 
 def _after_each_band(tokenizer: FRVAE, tokens_Bl: list[Tensor]) -> list[Tensor]:
