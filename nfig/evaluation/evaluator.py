@@ -15,14 +15,18 @@ from typing import Any
 from nfig.evaluation import efficientnet, frechet
 from nfig.evaluation.classifier import class_accuracy
 from nfig.evaluation.comparison import (
+    FeatureSets,
     ImageSets,
     distance_figures,
     extract_all,
-    memorising_figures,
     precision_recall_figures,
 )
 from nfig.evaluation.efficientnet import EfficientNetLite0, load_efficientnet
-from nfig.evaluation.manifolds import nearest
+from nfig.evaluation.memorising import (
+    low_pass_pixels,
+    memorising_figures,
+    neighbours_of_samples,
+)
 from nfig.evaluation.page import write_page
 from nfig.evaluation.pictures import Shown, write_pictures
 from nfig.evaluation.reconstruction import reconstruct, reconstruction_figures, take_spectra
@@ -32,7 +36,6 @@ from nfig.training.reporting import Reporter
 
 REPORT = "evaluation.json"
 STRIPS = 16
-SHOWN_NEIGHBOURS = 3
 NO_CLASSIFIER = (
     "class_accuracy and frechet.classifier are null: no classifier was given "
     "(`nfig train classifier` makes one)"
@@ -101,23 +104,31 @@ def _measure(
         reconstructions=reconstructions.whole,
     )
     features = extract_all(scorer, images, name="EfficientNet-Lite0", reporter=reporter)
-    neighbours = nearest(features.samples, features.training, count=SHOWN_NEIGHBOURS)
+    classified = _by_classifier(subject, images, reporter)
+    pixels = extract_all(low_pass_pixels, images, name="low-pass", reporter=reporter)
+    neighbours, pixel_neighbours = neighbours_of_samples(features), neighbours_of_samples(pixels)
     spectra = take_spectra(reconstructions, model.config.tokenizer.grid_sides)
     figures = {
         "frechet": {
             "method": frechet.METHOD,
             "efficientnet_lite0": distance_figures(features, reporter=reporter),
-            "classifier": _by_classifier(subject, images, reporter),
+            "classifier": classified and distance_figures(classified, reporter=reporter),
         },
         "precision_recall": precision_recall_figures(features),
         "class_accuracy": _accuracy(subject, images, reporter),
         "reconstruction": reconstruction_figures(reconstructions, spectra),
-        "memorising": memorising_figures(features, neighbours),
+        "memorising": {
+            **memorising_figures(features, neighbours),
+            "low_pass_pixels": memorising_figures(pixels, pixel_neighbours),
+            "classifier": classified
+            and memorising_figures(classified, neighbours_of_samples(classified)),
+        },
     }
     shown = Shown(
         samples=samples,
         training=subject.training,
         neighbours=neighbours,
+        pixel_neighbours=pixel_neighbours,
         reconstructions=reconstructions,
         spectra=spectra,
     )
@@ -133,14 +144,11 @@ def _notes(subject: Subject) -> list[str]:
     return notes
 
 
-def _by_classifier(
-    subject: Subject, images: ImageSets, reporter: Reporter
-) -> dict[str, Any] | None:
+def _by_classifier(subject: Subject, images: ImageSets, reporter: Reporter) -> FeatureSets | None:
     if subject.classifier is None:
         return None
     network = subject.classifier.features
-    features = extract_all(network, images, name="classifier", reporter=reporter)
-    return distance_figures(features, reporter=reporter)
+    return extract_all(network, images, name="classifier", reporter=reporter)
 
 
 def _accuracy(subject: Subject, images: ImageSets, reporter: Reporter) -> dict[str, float] | None:
