@@ -30,6 +30,7 @@ from nfig.evaluation.memorising import (
 from nfig.evaluation.page import write_page
 from nfig.evaluation.pictures import Shown, write_pictures
 from nfig.evaluation.reconstruction import reconstruct, reconstruction_figures, take_spectra
+from nfig.evaluation.reference import Reference, load_reference, reference_figures
 from nfig.evaluation.samples import draw_samples
 from nfig.evaluation.subject import FEWEST, Subject, load_subject
 from nfig.training.reporting import Reporter
@@ -56,8 +57,17 @@ class EvaluationOptions:
     """Of the samples."""
     classifier: Path | None = None
     """A file of `nfig train classifier`."""
+    statistics: Path | None = None
+    """Reference statistics (nfig.evaluation.reference), which need `network`."""
+    network: Path | None = None
+    """The ONNX file of the network that the statistics are of."""
 
     def __post_init__(self) -> None:
+        if (self.statistics is None) != (self.network is None):
+            raise ValueError(
+                "statistics: they are of a network's features, so give `network` beside them: its "
+                "weights as an ONNX file (docs/evaluation.md)"
+            )
         if self.count < FEWEST:
             raise ValueError(f"count must be {FEWEST} or more: {self.count}")
 
@@ -76,10 +86,16 @@ def evaluate(
     Raises ValueError that names what is wrong with what was given; nothing has been written then.
     """
     subject = load_subject(model, data, options.classifier)
-    measured = _measure(subject, load_efficientnet(), options, reporter)
+    reference = _reference(subject, options)
+    measured = _measure(subject, load_efficientnet(), options, reporter, reference)
     choices = {"count": options.count, "seed": options.seed}
     report = {
-        "identity": {**subject.identity, **choices, "scorer_weights": efficientnet.SHA256},
+        "identity": {
+            **subject.identity,
+            **choices,
+            "scorer_weights": efficientnet.SHA256,
+            "reference": reference and reference.identity,
+        },
         "notes": _notes(subject),
         **measured.figures,
     }
@@ -90,7 +106,11 @@ def evaluate(
 
 
 def _measure(
-    subject: Subject, scorer: EfficientNetLite0, options: EvaluationOptions, reporter: Reporter
+    subject: Subject,
+    scorer: EfficientNetLite0,
+    options: EvaluationOptions,
+    reporter: Reporter,
+    reference: Reference | None,
 ) -> _Measured:
     model, held_out = subject.model, subject.held_out
     samples = draw_samples(
@@ -113,6 +133,7 @@ def _measure(
             "method": frechet.METHOD,
             "efficientnet_lite0": distance_figures(features, reporter=reporter),
             "classifier": classified and distance_figures(classified, reporter=reporter),
+            "reference": reference and reference_figures(reference, images, reporter=reporter),
         },
         "precision_recall": precision_recall_figures(features),
         "class_accuracy": _accuracy(subject, images, reporter),
@@ -133,6 +154,13 @@ def _measure(
         spectra=spectra,
     )
     return _Measured(figures=figures, shown=shown)
+
+
+def _reference(subject: Subject, options: EvaluationOptions) -> Reference | None:
+    if options.statistics is None or options.network is None:
+        return None
+    side = subject.model.config.tokenizer.image_size
+    return load_reference(options.statistics, options.network, image_size=side)
 
 
 def _notes(subject: Subject) -> list[str]:

@@ -14,7 +14,11 @@ from nfig.evaluation.plot import spectrum_plot
 from nfig.evaluation.reconstruction import Spectra
 
 PAGE = "index.html"
-SCORERS = {"efficientnet_lite0": "EfficientNet-Lite0", "classifier": "classifier"}
+SCORERS = {
+    "efficientnet_lite0": "EfficientNet-Lite0",
+    "classifier": "classifier",
+    "reference": "reference statistics",
+}
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1060px; margin: 2em auto; padding: 0 1em }
@@ -57,7 +61,7 @@ def _sample_figures(report: Mapping[str, Any]) -> list[str]:
     for scorer, label in SCORERS.items():
         for of, figures in (report["frechet"][scorer] or {}).items():
             interval = f"{figures['low']:.2f} to {figures['high']:.2f}"
-            counts = "{} against {}".format(*figures["counts"])
+            counts = " against ".join(str(count) for count in figures["counts"])
             rows.append([f"{label}, {of}", f"{figures['distance']:.2f}", interval, counts])
     covered = report["precision_recall"]
     shares = [
@@ -67,7 +71,15 @@ def _sample_figures(report: Mapping[str, Any]) -> list[str]:
     accuracy = report["class_accuracy"] or {}
     return [
         "<h2>Samples in figures</h2>",
-        *_table(["Fréchet distance to held-out images", "", "95 % interval", "images"], rows),
+        *_table(
+            [
+                "Fréchet distance to held-out images, or to statistics",
+                "",
+                "95 % interval",
+                "images",
+            ],
+            rows,
+        ),
         f"<p>{html.escape(report['frechet']['method'])}</p>",
         *_table([f"{covered['count']} against as many held-out", "precision", "recall"], shares),
         *_table(
