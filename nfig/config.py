@@ -15,7 +15,13 @@ from typing import Any, Literal, Self, get_args
 Quantization = Literal["frequency", "area"]
 Basis = Literal["dct", "fft"]
 BandEdges = Literal["nyquist", "literal"]
-CHOICES = {"quantization": Quantization, "basis": Basis, "band_edges": BandEdges}
+EncoderKind = Literal["cnn", "vit"]
+CHOICES = {
+    "quantization": Quantization,
+    "basis": Basis,
+    "band_edges": BandEdges,
+    "encoder": EncoderKind,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +55,13 @@ class TokenizerConfig:
     """Residual blocks per resolution."""
     attention: bool = True
     """Self-attention in the decoder, at the latent's resolution."""
+    encoder: EncoderKind = "cnn"
+    """Convolutions that mirror the decoder, or a vision transformer that DINOv2's weights fit. The
+    three fields above and the widths are then the decoder's alone."""
+    vit_width: int = 384
+    """Channels of the encoder "vit", a multiple of 64: 384 is DINOv2's ViT-S, 768 its ViT-B."""
+    vit_depth: int = 12
+    """Blocks of the encoder "vit"."""
 
     def __post_init__(self) -> None:
         for name, choice in CHOICES.items():
@@ -56,6 +69,13 @@ class TokenizerConfig:
                 raise ValueError(
                     f"{name} must be one of {get_args(choice)}: {getattr(self, name)!r}"
                 )
+        if self.encoder == "cnn" and (self.vit_width, self.vit_depth) != (384, 12):
+            raise ValueError("vit_width and vit_depth are for encoder 'vit' only")
+        if self.vit_width % 64 or min(self.vit_width, self.vit_depth) < 1:
+            raise ValueError(
+                f"vit_width must be a multiple of 64 and vit_depth 1 or more: "
+                f"{self.vit_width}, {self.vit_depth}"
+            )
         if self.band_edges == "literal" and self.basis != "fft":
             raise ValueError(f"band_edges 'literal' needs basis 'fft', not {self.basis!r}")
         if self.quantization == "area" and self.basis != "dct":
@@ -91,7 +111,13 @@ class TokenizerConfig:
         return sum(side * side for side in self.grid_sides)
 
 
-LATER_OPTIONS = {"quantization": "frequency", "band_edges": "nyquist"}
+LATER_OPTIONS = {
+    "quantization": "frequency",
+    "band_edges": "nyquist",
+    "encoder": "cnn",
+    "vit_width": 384,
+    "vit_depth": 12,
+}
 """Tokenizer options younger than the first checkpoints, and their defaults, at which they are not
 written: a digest covers the config, and that of an old checkpoint must not change."""
 

@@ -49,6 +49,9 @@ def train_tokenizer(  # noqa: PLR0913 - a command's options are its parameters
     start_from: Annotated[
         Path | None, typer.Option(help="A checkpoint whose tokenizer is trained further.")
     ] = None,
+    encoder_weights: Annotated[
+        Path | None, typer.Option(help="DINOv2's, as safetensors: the encoder starts from them.")
+    ] = None,
     pixel: Annotated[float, typer.Option(help="Weight of the pixels' loss.")] = 1.0,
     latent: Annotated[float, typer.Option(help="Weight of the latent's L2.")] = 0.0,
     perceptual: Annotated[
@@ -85,6 +88,7 @@ def train_tokenizer(  # noqa: PLR0913 - a command's options are its parameters
         start_from=start_from,
         attribution=attribution_beside(data),
         terms=LossTerms(pixel=pixel, latent=latent, perceptual=perceptual),
+        encoder_weights=encoder_weights,
     )
     _train_and_publish("tokenizer", training, folder, out)
 

@@ -19,6 +19,8 @@ from nfig.config import ModelConfig
 from nfig.data import HELD_OUT_PER_CLASS, LabelledImages
 from nfig.model import NFIGModel
 from nfig.tokenizer import FRVAE
+from nfig.tokenizer.dinov2 import DinoWeights, read_dinov2
+from nfig.tokenizer.vit import ViTEncoder
 from nfig.training import processes
 from nfig.training.card import read_recipe, write_card
 from nfig.training.decoder_trainer import DecoderTask
@@ -50,19 +52,26 @@ def train_tokenizer(  # noqa: PLR0913 - all but two are keywords
     held_out: int = HELD_OUT_PER_CLASS,
     attribution: str = "",
     terms: LossTerms | None = None,
+    encoder_weights: Path | None = None,
 ) -> TrainingResult:
-    """Begins or resumes the run; `start_from` is a checkpoint whose tokenizer is trained further.
+    """Begins or resumes the run; `start_from` is a checkpoint whose tokenizer is trained further,
+    `encoder_weights` a file of DINOv2's, which makes the encoder a vision transformer.
 
     Raises ValueError if data and config do not fit, or the run is another training.
     """
     _check_data(config, data)
+    dino = _dino(encoder_weights, start_from)
+    if dino is not None:
+        config = dataclasses.replace(config, tokenizer=dino.encoder_of(config.tokenizer))
     config = dataclasses.replace(config, class_names=data.class_names)
     training, rest = _split(data, held_out, options)
     recipe = {} if start_from is None else read_recipe(start_from)
-    tokenizer = _first_tokenizer(config, start_from, seed=options.seed)
+    tokenizer = _first_tokenizer(config, start_from, dino, seed=options.seed)
     with processes.main_first():
         facts = _facts("tokenizer", config, data, options, recipe, attribution)
         facts["options"].update(terms.changed() if terms else {})
+        if dino is not None:
+            facts["options"]["encoder_weights"] = dino.digest
         run.begin(facts)
     task = TokenizerTask(
         tokenizer,
@@ -188,10 +197,22 @@ def _keep(source: Path, folder: Path) -> None:
         shutil.copytree(source, folder)
 
 
-def _first_tokenizer(config: ModelConfig, start_from: Path | None, *, seed: int) -> FRVAE:
+def _dino(file: Path | None, start_from: Path | None) -> DinoWeights | None:
+    if file is not None and start_from is not None:
+        raise ValueError("encoder_weights: the tokenizer of start_from has an encoder already")
+    return None if file is None else read_dinov2(file)
+
+
+def _first_tokenizer(
+    config: ModelConfig, start_from: Path | None, dino: DinoWeights | None, *, seed: int
+) -> FRVAE:
     if start_from is None:
         torch.manual_seed(seed)
-        return FRVAE(config.tokenizer)
+        tokenizer = FRVAE(config.tokenizer)
+        if dino is not None:
+            assert isinstance(tokenizer.encoder, ViTEncoder)
+            dino.fill(tokenizer.encoder)
+        return tokenizer
     started_config, tokenizer = checkpoint.load_tokenizer(start_from)
     if started_config.tokenizer != config.tokenizer:
         raise ValueError(f"start_from: {start_from} has a tokenizer of another config")
