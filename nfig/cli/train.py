@@ -15,6 +15,7 @@ from nfig.cli.options import (
     BatchSize,
     CheckpointMinutes,
     Data,
+    Device,
     Epochs,
     LearningRate,
     Minutes,
@@ -59,6 +60,7 @@ def train_tokenizer(  # noqa: PLR0913 - a command's options are its parameters
     ] = 0.0,
     accumulate: Accumulate = 1,
     checkpoint_minutes: CheckpointMinutes = 2.0,
+    device: Device = "cpu",
     seed: Seed = 0,
 ) -> None:
     """Train an FR-VAE; the checkpoint it writes is for `nfig train transformer`."""
@@ -77,6 +79,7 @@ def train_tokenizer(  # noqa: PLR0913 - a command's options are its parameters
         learning_rate=learning_rate,
         weight_decay=1e-4,
         checkpoint_minutes=checkpoint_minutes,
+        device=device,
         seed=seed,
     )
     training = partial(
@@ -116,6 +119,7 @@ def train_transformer(  # noqa: PLR0913
     ] = None,
     accumulate: Accumulate = 1,
     checkpoint_minutes: CheckpointMinutes = 2.0,
+    device: Device = "cpu",
     seed: Seed = 0,
     compiled: Annotated[
         bool, typer.Option("--compile", help="Faster after a slow start; needs a C++ compiler.")
@@ -134,6 +138,7 @@ def train_transformer(  # noqa: PLR0913
         "accumulate": accumulate,
         "learning_rate": learning_rate,
         "checkpoint_minutes": checkpoint_minutes,
+        "device": device,
         "seed": seed,
     }
     options = options_of(recipe, given, without_recipe={"clip_norm": 2.0})
@@ -164,6 +169,7 @@ def train_decoder(  # noqa: PLR0913
     learning_rate: LearningRate = 3e-4,
     accumulate: Accumulate = 1,
     checkpoint_minutes: CheckpointMinutes = 2.0,
+    device: Device = "cpu",
     seed: Seed = 0,
 ) -> None:
     """Teach a model's decoder to draw what looks real; its tokens stay as they are."""
@@ -182,6 +188,7 @@ def train_decoder(  # noqa: PLR0913
         weight_decay=1e-4,
         betas=(0.5, 0.95),
         checkpoint_minutes=checkpoint_minutes,
+        device=device,
         seed=seed,
     )
     training = partial(

@@ -92,12 +92,12 @@ class PerceptualDistance:
         return maps
 
 
-def load_perceptual(*, autocast: bool) -> PerceptualDistance:
+def load_perceptual(*, autocast: bool, device: torch.device) -> PerceptualDistance:
     """With the published weights. Raises ValueError if their package is not installed."""
     stored = torch.load(_verified_file(), map_location="cpu", weights_only=True)
     network = MobileNetFeatures()
     network.load_state_dict({name: stored[name] for name in network.state_dict()})
-    return PerceptualDistance(network, autocast=autocast)
+    return PerceptualDistance(network.to(device), autocast=autocast)
 
 
 class _Block(nn.Module):

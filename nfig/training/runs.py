@@ -24,6 +24,7 @@ from nfig.tokenizer.vit import ViTEncoder
 from nfig.training import processes
 from nfig.training.card import read_recipe, write_card
 from nfig.training.decoder_trainer import DecoderTask
+from nfig.training.devices import device_named
 from nfig.training.loop import TrainingResult, train
 from nfig.training.options import TrainingOptions
 from nfig.training.reporting import Reporter
@@ -60,6 +61,7 @@ def train_tokenizer(  # noqa: PLR0913 - all but two are keywords
     Raises ValueError if data and config do not fit, or the run is another training.
     """
     _check_data(config, data)
+    device = device_named(options.device)
     dino = _dino(encoder_weights, start_from)
     if dino is not None:
         config = dataclasses.replace(config, tokenizer=dino.encoder_of(config.tokenizer))
@@ -74,7 +76,7 @@ def train_tokenizer(  # noqa: PLR0913 - all but two are keywords
             facts["options"]["encoder_weights"] = dino.digest
         run.begin(facts)
     task = TokenizerTask(
-        tokenizer,
+        tokenizer.to(device),
         training=training,
         held_out=rest,
         autocast=options.autocast,
@@ -106,6 +108,7 @@ def train_transformer(  # noqa: PLR0913 - all but two are keywords
         config, tokenizer=tokenizer_config.tokenizer, class_names=data.class_names
     )
     _check_data(config, data)
+    device = device_named(options.device)
     training, rest = _split(data, held_out, options)
     recipe = read_recipe(tokenizer_from)
     facts = _facts("transformer", config, data, options, recipe, attribution)
@@ -117,7 +120,7 @@ def train_transformer(  # noqa: PLR0913 - all but two are keywords
     model.tokenizer.load_state_dict(tokenizer.state_dict())
     model.tokenizer.eval().requires_grad_(False)
     task = TransformerTask(
-        model,
+        model.to(device),
         training=training,
         held_out=rest,
         autocast=options.autocast,
@@ -145,6 +148,7 @@ def train_decoder(
     """
     model = checkpoint.load(model_from)
     _check_data(model.config, data)
+    device = device_named(options.device)
     training, rest = _split(data, held_out, options)
     recipe = read_recipe(model_from)
     facts = _facts("decoder", model.config, data, options, recipe, attribution)
@@ -153,7 +157,7 @@ def train_decoder(
         _keep(model_from, run.path / MODEL_FOLDER)
     torch.manual_seed(options.seed)
     task = DecoderTask(
-        model.tokenizer,
+        model.tokenizer.to(device),
         training=training,
         held_out=rest,
         autocast=options.autocast,
@@ -263,6 +267,7 @@ def _facts(
     """Of a run, as plain JSON values."""
     plain_options = dataclasses.asdict(options)
     plain_options["betas"] = list(options.betas)
+    del plain_options["device"]
     if options.accumulate == 1:
         # Younger than the first runs, which must not be taken for other trainings.
         del plain_options["accumulate"]

@@ -16,6 +16,7 @@ from nfig.data import LabelledImages
 from nfig.images import Pixels
 from nfig.tokenizer import FRVAE, Quantized
 from nfig.training.codebook import CodebookLearner
+from nfig.training.devices import device_of
 from nfig.training.loop import StepLoss
 from nfig.training.losses import ReconstructionWeights, psnr, reconstruction_loss, squared_error
 from nfig.training.perceptual import load_perceptual
@@ -50,12 +51,15 @@ class TokenizerTask:
     ) -> None:
         self.module: nn.Module = tokenizer
         self.tokenizer = tokenizer
+        self.device = device_of(tokenizer)
         self.training = training
         self.held_out = held_out
         self.autocast = autocast
         self.weights = weights or ReconstructionWeights()
         self.terms = terms or LossTerms()
-        self.perceptual = load_perceptual(autocast=autocast) if self.terms.perceptual else None
+        self.perceptual = None
+        if self.terms.perceptual:
+            self.perceptual = load_perceptual(autocast=autocast, device=self.device)
         self.codebook = CodebookLearner(
             tokenizer.quantizer, learnt=learnt_codebook, accumulate=accumulate
         )
@@ -65,8 +69,8 @@ class TokenizerTask:
         return len(self.training)
 
     def loss(self, rows: Tensor, *, progress: float) -> StepLoss:
-        images_B3YX = _flip_some(self.training.images(rows))
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+        images_B3YX = _flip_some(self.training.images(rows)).to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
             latent_BCHW = self.tokenizer.encoder(images_B3YX)
         # Distances and residuals need all bits.
         latent_BCHW = latent_BCHW.float()
@@ -75,7 +79,7 @@ class TokenizerTask:
         self.codebook.update(quantized, revive=progress < REVIVE_UNTIL)
         stopped = int(len(rows) * STOPPED_SHARE)
         canvas_BCHW = self._straight_through(latent_BCHW, quantized, stopped=stopped)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
             decoded_B3YX = self.tokenizer.decoder(canvas_BCHW)
         commitment = self._commitment(latent_BCHW, quantized)
         reconstruction = self._reconstruction(decoded_B3YX.float(), images_B3YX, stopped=stopped)
@@ -141,8 +145,8 @@ class TokenizerTask:
         used_V = torch.zeros(averaged.config.codebook_size, dtype=torch.bool)
 
         def redrawn(rows: Tensor) -> list[Tensor]:
-            tokens_Bl = averaged.encode(self.held_out.images(rows))
-            used_V[torch.cat(tokens_Bl, dim=1).flatten()] = True
+            tokens_Bl = averaged.encode(self.held_out.images(rows).to(self.device))
+            used_V[torch.cat(tokens_Bl, dim=1).flatten().cpu()] = True
             return _after_each_band(averaged, tokens_Bl)
 
         figures = psnr_per_band(self.held_out, redrawn)
@@ -153,7 +157,8 @@ class TokenizerTask:
         assert isinstance(averaged, FRVAE)
 
         def redrawn(rows: Tensor) -> list[Tensor]:
-            return _after_each_band(averaged, averaged.encode(self.held_out.images(rows)))
+            images_B3YX = self.held_out.images(rows).to(self.device)
+            return _after_each_band(averaged, averaged.encode(images_B3YX))
 
         return reconstruction_picture(self.held_out, redrawn)
 

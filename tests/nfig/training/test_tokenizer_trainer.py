@@ -84,7 +84,7 @@ def test_the_perceptual_term_pulls_at_the_decoder(
 ) -> None:
     plain = gradients(config, data)
     distance = PerceptualDistance(MobileNetFeatures(), autocast=False)
-    monkeypatch.setattr(tokenizer_trainer, "load_perceptual", lambda autocast: distance)
+    monkeypatch.setattr(tokenizer_trainer, "load_perceptual", lambda **_: distance)
     assert moved(plain, gradients(config, data, LossTerms(perceptual=1))) == {"encoder", "decoder"}
 
 
