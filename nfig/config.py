@@ -55,9 +55,12 @@ class TokenizerConfig:
     """Residual blocks per resolution."""
     attention: bool = True
     """Self-attention in the decoder, at the latent's resolution."""
+    palette_size: int = 0
+    """Colours of its own that the decoder picks for each image and mixes every pixel from, so that
+    flat areas come out flat; 0 for a decoder that computes every pixel's colour."""
     encoder: EncoderKind = "cnn"
     """Convolutions that mirror the decoder, or a vision transformer that DINOv2's weights fit. The
-    three fields above and the widths are then the decoder's alone."""
+    sizes of convolutions above are then the decoder's alone."""
     vit_width: int = 384
     """Channels of the encoder "vit", a multiple of 64: 384 is DINOv2's ViT-S, 768 its ViT-B."""
     vit_depth: int = 12
@@ -69,6 +72,8 @@ class TokenizerConfig:
                 raise ValueError(
                     f"{name} must be one of {get_args(choice)}: {getattr(self, name)!r}"
                 )
+        if self.palette_size < 0 or self.palette_size == 1:
+            raise ValueError(f"palette_size must be 0, or 2 or more: {self.palette_size}")
         if self.encoder == "cnn" and (self.vit_width, self.vit_depth) != (384, 12):
             raise ValueError("vit_width and vit_depth are for encoder 'vit' only")
         if self.vit_width % 64 or min(self.vit_width, self.vit_depth) < 1:
@@ -114,6 +119,7 @@ class TokenizerConfig:
 LATER_OPTIONS = {
     "quantization": "frequency",
     "band_edges": "nyquist",
+    "palette_size": 0,
     "encoder": "cnn",
     "vit_width": 384,
     "vit_depth": 12,

@@ -44,6 +44,8 @@ class AblationOptions:
     """To draw with guidance, and as many without."""
     seed: int = 0
     """Of weights, order of the data and samples."""
+    device: str = "cpu"
+    """Of the trainings (nfig.training.devices)."""
     scorer: bool = False
     """Whether EfficientNet-Lite0 compares the images, too."""
 
@@ -181,6 +183,7 @@ class _Ablation:
         given: dict[str, Any] = {
             "batch_size": self.options.batch_size,
             "seed": self.options.seed,
+            "device": self.options.device,
             **others,
         }
         if steps is None:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nfig.cli.options import DEFAULT_PRESET, Data, Preset, preset_of, user_errors
+from nfig.cli.options import DEFAULT_PRESET, Data, Device, Preset, preset_of, user_errors
 
 app = typer.Typer()
 
@@ -34,6 +34,7 @@ def ablate(  # noqa: PLR0913 - a command's options are its parameters
     batch_size: Annotated[int, typer.Option(help="Images of a step.")] = 64,
     samples: Annotated[int, typer.Option(help="To draw, with guidance and without.")] = 1600,
     seed: Annotated[int, typer.Option(help="Of weights, data and samples.")] = 0,
+    device: Device = "cpu",
     scorer: Annotated[
         bool, typer.Option("--scorer", help="Compare by EfficientNet-Lite0, too.")
     ] = False,
@@ -51,6 +52,7 @@ def ablate(  # noqa: PLR0913 - a command's options are its parameters
         batch_size=batch_size,
         samples=samples,
         seed=seed,
+        device=device,
         scorer=scorer,
     )
     chosen = variants_named(variants)
