@@ -49,6 +49,8 @@ class TokenizerConfig:
     """Residual blocks per resolution."""
     attention: bool = True
     """Self-attention in the decoder, at the latent's resolution."""
+    preview_channels: int = 0
+    """Width of the light decoder of previews; 0 for none, and the decoder draws previews too."""
 
     def __post_init__(self) -> None:
         for name, choice in CHOICES.items():
@@ -67,6 +69,14 @@ class TokenizerConfig:
                 f"image_size {self.image_size} is not latent side {self.latent_side} "
                 f"x downsampling {self.downsampling} (patch_side, channel_multipliers)"
             )
+        if self.preview_channels:
+            self._check_preview()
+
+    def _check_preview(self) -> None:
+        if self.preview_channels < 2 or self.preview_channels % 2:
+            raise ValueError(f"preview_channels must be 0 or even: {self.preview_channels}")
+        if self.num_bands < 2 or self.downsampling % 2:
+            raise ValueError("preview_channels needs two bands and an even downsampling")
 
     @property
     def latent_side(self) -> int:
@@ -91,7 +101,7 @@ class TokenizerConfig:
         return sum(side * side for side in self.grid_sides)
 
 
-LATER_OPTIONS = {"quantization": "frequency", "band_edges": "nyquist"}
+LATER_OPTIONS = {"quantization": "frequency", "band_edges": "nyquist", "preview_channels": 0}
 """Tokenizer options younger than the first checkpoints, and their defaults, at which they are not
 written: a digest covers the config, and that of an old checkpoint must not change."""
 

@@ -25,6 +25,7 @@ from nfig.evaluation.efficientnet import EfficientNetLite0, load_efficientnet
 from nfig.evaluation.manifolds import nearest
 from nfig.evaluation.page import write_page
 from nfig.evaluation.pictures import Shown, write_pictures
+from nfig.evaluation.previews import preview_figures
 from nfig.evaluation.reconstruction import reconstruct, reconstruction_figures, take_spectra
 from nfig.evaluation.samples import draw_samples
 from nfig.evaluation.subject import FEWEST, Subject, load_subject
@@ -112,6 +113,7 @@ def _measure(
         "precision_recall": precision_recall_figures(features),
         "class_accuracy": _accuracy(subject, images, reporter),
         "reconstruction": reconstruction_figures(reconstructions, spectra),
+        "previews": preview_figures(model.tokenizer, held_out.pixels, reporter=reporter),
         "memorising": memorising_figures(features, neighbours),
     }
     shown = Shown(

@@ -24,6 +24,7 @@ from nfig.training.card import read_recipe, write_card
 from nfig.training.decoder_trainer import DecoderTask
 from nfig.training.loop import TrainingResult, train
 from nfig.training.options import TrainingOptions
+from nfig.training.preview_trainer import PreviewTask
 from nfig.training.reporting import Reporter
 from nfig.training.run_folder import RunFolder
 from nfig.training.schedule import Shares
@@ -34,7 +35,7 @@ from nfig.transformer import NextFrequencyTransformer
 TOKENIZER_FOLDER = "tokenizer"
 """Inside a transformer's run: the checkpoint whose tokens it predicts."""
 MODEL_FOLDER = "model"
-"""Inside a decoder's run: the checkpoint that gets it."""
+"""Inside a decoder's run, or a preview decoder's: the checkpoint that gets it."""
 CACHED_IMAGES = "tokens.pt"
 
 
@@ -149,6 +150,41 @@ def train_decoder(
     return train(task, options, run, reporter)
 
 
+def train_preview_decoder(
+    data: LabelledImages,
+    *,
+    model_from: Path,
+    channels: int,
+    run: RunFolder,
+    options: TrainingOptions,
+    reporter: Reporter,
+    held_out: int = HELD_OUT_PER_CLASS,
+    attribution: str = "",
+) -> TrainingResult:
+    """Begins or resumes the run, which gives the checkpoint `model_from` a light decoder of
+    previews, in place of one that it has; all else stays as it is.
+
+    Raises ValueError if data and checkpoint do not fit, or the run is another training.
+    """
+    torch.manual_seed(options.seed)
+    model = _with_new_preview_decoder(checkpoint.load(model_from), channels)
+    _check_data(model.config, data)
+    training, rest = _split(data, held_out, options)
+    recipe = read_recipe(model_from)
+    facts = _facts("preview decoder", model.config, data, options, recipe, attribution)
+    with processes.main_first():
+        run.begin({**facts, "model_digest": checkpoint.digest(model_from)})
+        _keep(model_from, run.path / MODEL_FOLDER)
+    task = PreviewTask(
+        model.tokenizer,
+        training=training,
+        held_out=rest,
+        autocast=options.autocast,
+        token_cache=run.path / CACHED_IMAGES,
+    )
+    return train(task, options, run, reporter)
+
+
 def publish(run: RunFolder, folder: Path) -> str:
     """Writes the run's averaged weights, as last saved, as a checkpoint; returns its digest.
 
@@ -168,6 +204,12 @@ def publish(run: RunFolder, folder: Path) -> str:
         model = checkpoint.load(run.path / MODEL_FOLDER)
         model.tokenizer.decoder.load_state_dict(state["averaged"])
         checkpoint.save(model, folder)
+    elif facts["kind"] == "preview decoder":
+        model = checkpoint.load(run.path / MODEL_FOLDER)
+        model = _with_new_preview_decoder(model, config.tokenizer.preview_channels)
+        assert model.tokenizer.preview_decoder is not None
+        model.tokenizer.preview_decoder.load_state_dict(state["averaged"])
+        checkpoint.save(model, folder)
     else:
         transformer = NextFrequencyTransformer(config.transformer, config.tokenizer)
         transformer.load_state_dict(state["averaged"])
@@ -183,12 +225,23 @@ def _keep(source: Path, folder: Path) -> None:
         shutil.copytree(source, folder)
 
 
+def _with_new_preview_decoder(model: NFIGModel, channels: int) -> NFIGModel:
+    if channels < 2:
+        raise ValueError(f"channels must be 2 or more: {channels}")
+    config = dataclasses.replace(model.config.tokenizer, preview_channels=channels)
+    changed = NFIGModel(dataclasses.replace(model.config, tokenizer=config))
+    model.tokenizer.preview_decoder = None
+    changed.load_state_dict(model.state_dict(), strict=False)
+    return changed
+
+
 def _first_tokenizer(config: ModelConfig, start_from: Path | None, *, seed: int) -> FRVAE:
     if start_from is None:
         torch.manual_seed(seed)
         return FRVAE(config.tokenizer)
     started_config, tokenizer = checkpoint.load_tokenizer(start_from)
-    if started_config.tokenizer != config.tokenizer:
+    started, tokenizer.preview_decoder = started_config.tokenizer, None
+    if dataclasses.replace(started, preview_channels=0) != config.tokenizer:
         raise ValueError(f"start_from: {start_from} has a tokenizer of another config")
     return tokenizer.train().requires_grad_(True)
 

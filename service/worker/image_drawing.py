@@ -61,7 +61,7 @@ class ImageDrawing:
             async for drawn in bands:
                 await self._publish_band(drawn)
         assert drawn is not None, "an engine draws at least one band"
-        picture, content = await self._picture(drawn.canvas, preview=False)
+        picture, content = await self._picture(drawn.canvas)
         event = ImageCompleted(
             image_index=self._image_index, picture=picture, bands_completed=drawn.band + 1
         )
@@ -93,15 +93,17 @@ class ImageDrawing:
         if drawn.band not in self._request.previews:
             return None, {}
         try:
-            picture, content = await self._picture(drawn.canvas, preview=True)
+            picture, content = await self._picture(drawn.canvas, preview_of=drawn.band)
         except EngineUnavailable:
             # A preview may be given up; the band, and in the end the image, may not.
             self._metrics.previews_dropped.labels(model=self._request.model).inc()
             return None, {}
         return picture, {picture.digest: content}
 
-    async def _picture(self, canvas: Canvas, *, preview: bool) -> tuple[Picture, bytes]:
-        pixels = await self._engine.decode(canvas, preview=preview)
+    async def _picture(
+        self, canvas: Canvas, *, preview_of: int | None = None
+    ) -> tuple[Picture, bytes]:
+        pixels = await self._engine.decode(canvas, preview_of=preview_of)
         return await asyncio.to_thread(
             encode_picture,
             pixels,

@@ -53,10 +53,10 @@ class FlakyEngine(FakeEngine):
                 self.bands_drawn += 1
                 yield drawn
 
-    async def decode(self, canvas: Canvas, *, preview: bool) -> Pixels:
-        if preview and self.preview_failures:
+    async def decode(self, canvas: Canvas, *, preview_of: int | None = None) -> Pixels:
+        if preview_of is not None and self.preview_failures:
             raise EngineUnavailable("too busy for previews")
-        return await super().decode(canvas, preview=preview)
+        return await super().decode(canvas, preview_of=preview_of)
 
 
 @asynccontextmanager
