@@ -25,8 +25,7 @@ from nfig.tokenizer.layers import ResBlock, Upsample, conv3, norm, to_memory_for
 class PreviewDecoder(nn.Module):
     """Paper: has one decoder, for whole canvases; this one makes a preview after each band cheap.
 
-    Knows the band that it decodes, because a cell is the whole image at one and a detail at
-    another.
+    It is not told which band it decodes: that came out no better, as the edges of the grid tell.
     """
 
     def __init__(self, config: TokenizerConfig) -> None:
@@ -35,9 +34,8 @@ class PreviewDecoder(nn.Module):
         self.patch_side = config.downsampling // 2
         self.bands = _cell_centred(config)
         self.pixels = BandSplit([side * config.downsampling for side in config.grid_sides], "dct")
-        self.stem = conv3(config.latent_channels, coarse)
-        self.of_band = nn.Embedding(config.num_bands - 1, coarse)
         self.layers = nn.Sequential(
+            conv3(config.latent_channels, coarse),
             ResBlock(coarse),
             ResBlock(coarse),
             Upsample(coarse, fine),
@@ -46,12 +44,10 @@ class PreviewDecoder(nn.Module):
             nn.SiLU(),
             conv3(fine, 3 * self.patch_side**2),
         )
-        nn.init.zeros_(self.of_band.weight)
 
     def forward(self, band: int, canvas_BCHW: Tensor) -> Tensor:
         """The preview at its own resolution (B, 3, y, x), about [-1, 1], not clamped."""
-        x_BChw = self.stem(to_memory_format(self.bands.down(band, canvas_BCHW)))
-        x_BChw = x_BChw + self.of_band.weight[band].view(1, -1, 1, 1)
+        x_BChw = to_memory_format(self.bands.down(band, canvas_BCHW))
         return F.pixel_shuffle(self.layers(x_BChw), self.patch_side)
 
     def shrink(self, band: int, images_B3YX: Tensor) -> Tensor:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -19,8 +18,7 @@ from nfig.export.served_model import ServedModel
 Pixels = npt.NDArray[np.uint8]
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Asked:
+class Asked(NamedTuple):
     """What one request wants to see."""
 
     canvas_BCHW: npt.NDArray[np.float32]
