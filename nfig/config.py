@@ -49,6 +49,9 @@ class TokenizerConfig:
     """Residual blocks per resolution."""
     attention: bool = True
     """Self-attention in the decoder, at the latent's resolution."""
+    palette_size: int = 0
+    """Colours of its own that the decoder picks for each image and mixes every pixel from, so that
+    flat areas come out flat; 0 for a decoder that computes every pixel's colour."""
     preview_channels: int = 0
     """Width of the light decoder of previews; 0 for none, and the decoder draws previews too."""
 
@@ -58,6 +61,8 @@ class TokenizerConfig:
                 raise ValueError(
                     f"{name} must be one of {get_args(choice)}: {getattr(self, name)!r}"
                 )
+        if self.palette_size < 0 or self.palette_size == 1:
+            raise ValueError(f"palette_size must be 0, or 2 or more: {self.palette_size}")
         if self.band_edges == "literal" and self.basis != "fft":
             raise ValueError(f"band_edges 'literal' needs basis 'fft', not {self.basis!r}")
         if self.quantization == "area" and self.basis != "dct":
@@ -73,10 +78,10 @@ class TokenizerConfig:
             self._check_preview()
 
     def _check_preview(self) -> None:
-        if self.preview_channels < 2 or self.preview_channels % 2:
-            raise ValueError(f"preview_channels must be 0 or even: {self.preview_channels}")
-        if self.num_bands < 2 or self.downsampling % 2:
-            raise ValueError("preview_channels needs two bands and an even downsampling")
+        if self.preview_channels < 4 or self.preview_channels % 4:
+            raise ValueError(f"preview_channels must be a multiple of 4: {self.preview_channels}")
+        if self.num_bands < 2 or self.downsampling % 4:
+            raise ValueError("preview_channels needs two bands and a downsampling by 4, 8, ..")
 
     @property
     def latent_side(self) -> int:
@@ -101,7 +106,12 @@ class TokenizerConfig:
         return sum(side * side for side in self.grid_sides)
 
 
-LATER_OPTIONS = {"quantization": "frequency", "band_edges": "nyquist", "preview_channels": 0}
+LATER_OPTIONS = {
+    "quantization": "frequency",
+    "band_edges": "nyquist",
+    "palette_size": 0,
+    "preview_channels": 0,
+}
 """Tokenizer options younger than the first checkpoints, and their defaults, at which they are not
 written: a digest covers the config, and that of an old checkpoint must not change."""
 

@@ -30,15 +30,17 @@ class PreviewDecoder(nn.Module):
 
     def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()
-        coarse, fine = config.preview_channels, config.preview_channels // 2
-        self.patch_side = config.downsampling // 2
+        coarse, middle, fine = (config.preview_channels // part for part in (1, 2, 4))
+        self.patch_side = config.downsampling // 4
         self.bands = _cell_centred(config)
         self.pixels = BandSplit([side * config.downsampling for side in config.grid_sides], "dct")
         self.layers = nn.Sequential(
             conv3(config.latent_channels, coarse),
             ResBlock(coarse),
             ResBlock(coarse),
-            Upsample(coarse, fine),
+            Upsample(coarse, middle),
+            ResBlock(middle),
+            Upsample(middle, fine),
             ResBlock(fine),
             norm(fine),
             nn.SiLU(),

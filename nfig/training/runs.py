@@ -122,15 +122,20 @@ def train_decoder(
     run: RunFolder,
     options: TrainingOptions,
     reporter: Reporter,
+    palette_size: int | None = None,
     held_out: int = HELD_OUT_PER_CLASS,
     attribution: str = "",
 ) -> TrainingResult:
     """Begins or resumes the run, which gives the checkpoint `model_from` a decoder that draws
-    sharper; its tokens stay as they are.
+    sharper; its tokens stay as they are. With another `palette_size` the decoder is a new one that
+    starts from what fits of the old.
 
     Raises ValueError if data and checkpoint do not fit, or the run is another training.
     """
     model = checkpoint.load(model_from)
+    if palette_size is not None:
+        torch.manual_seed(options.seed)
+        model = _with_options(model, palette_size=palette_size)
     _check_data(model.config, data)
     training, rest = _split(data, held_out, options)
     recipe = read_recipe(model_from)
@@ -162,12 +167,14 @@ def train_preview_decoder(
     attribution: str = "",
 ) -> TrainingResult:
     """Begins or resumes the run, which gives the checkpoint `model_from` a light decoder of
-    previews, in place of one that it has; all else stays as it is.
+    previews, or trains the one of that width that it has; all else stays as it is.
 
     Raises ValueError if data and checkpoint do not fit, or the run is another training.
     """
+    if channels < 1:
+        raise ValueError(f"channels must be a multiple of 4: {channels}")
     torch.manual_seed(options.seed)
-    model = _with_new_preview_decoder(checkpoint.load(model_from), channels)
+    model = _with_options(checkpoint.load(model_from), preview_channels=channels)
     _check_data(model.config, data)
     training, rest = _split(data, held_out, options)
     recipe = read_recipe(model_from)
@@ -202,11 +209,12 @@ def publish(run: RunFolder, folder: Path) -> str:
         checkpoint.save_tokenizer(config, tokenizer, folder)
     elif facts["kind"] == "decoder":
         model = checkpoint.load(run.path / MODEL_FOLDER)
+        model = _with_options(model, palette_size=config.tokenizer.palette_size)
         model.tokenizer.decoder.load_state_dict(state["averaged"])
         checkpoint.save(model, folder)
     elif facts["kind"] == "preview decoder":
         model = checkpoint.load(run.path / MODEL_FOLDER)
-        model = _with_new_preview_decoder(model, config.tokenizer.preview_channels)
+        model = _with_options(model, preview_channels=config.tokenizer.preview_channels)
         assert model.tokenizer.preview_decoder is not None
         model.tokenizer.preview_decoder.load_state_dict(state["averaged"])
         checkpoint.save(model, folder)
@@ -225,13 +233,19 @@ def _keep(source: Path, folder: Path) -> None:
         shutil.copytree(source, folder)
 
 
-def _with_new_preview_decoder(model: NFIGModel, channels: int) -> NFIGModel:
-    if channels < 2:
-        raise ValueError(f"channels must be 2 or more: {channels}")
-    config = dataclasses.replace(model.config.tokenizer, preview_channels=channels)
-    changed = NFIGModel(dataclasses.replace(model.config, tokenizer=config))
-    model.tokenizer.preview_decoder = None
-    changed.load_state_dict(model.state_dict(), strict=False)
+def _with_options(model: NFIGModel, **options: Any) -> NFIGModel:
+    """The model with these options of its tokenizer, which keeps the weights that fit."""
+    tokenizer_config = dataclasses.replace(model.config.tokenizer, **options)
+    if tokenizer_config == model.config.tokenizer:
+        return model
+    changed = NFIGModel(dataclasses.replace(model.config, tokenizer=tokenizer_config))
+    weights = changed.state_dict()
+    kept = {
+        name: weight
+        for name, weight in model.state_dict().items()
+        if name in weights and weight.shape == weights[name].shape
+    }
+    changed.load_state_dict({**weights, **kept})
     return changed
 
 

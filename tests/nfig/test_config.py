@@ -82,9 +82,9 @@ def test_ways_to_cut_that_do_not_exist_are_refused(options: dict[str, str], fiel
     "options",
     [
         {"preview_channels": -2},
-        {"preview_channels": 5},
+        {"preview_channels": 6},
         {"preview_channels": 8, "grid_sides": (8,)},
-        {"preview_channels": 8, "image_size": 8, "patch_side": 1, "channel_multipliers": (1,)},
+        {"preview_channels": 8, "image_size": 16, "channel_multipliers": (1,)},
     ],
 )
 def test_preview_decoders_that_cannot_be_are_refused(options: dict[str, Any]) -> None:

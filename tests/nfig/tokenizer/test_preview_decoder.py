@@ -52,7 +52,7 @@ def awake(tokenizer: FRVAE) -> FRVAE:
 @settings(max_examples=20, deadline=None)
 @given(
     sides=st.sets(st.integers(1, 16), min_size=2, max_size=5).map(sorted),
-    multipliers=st.sampled_from([(1,), (1, 2), (1, 1, 2)]),
+    multipliers=st.sampled_from([(1, 2), (1, 1, 2)]),
 )
 def test_a_preview_is_as_wide_as_its_band_and_shown_as_wide_as_the_image(
     sides: list[int], multipliers: tuple[int, ...]

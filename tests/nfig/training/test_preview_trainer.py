@@ -123,7 +123,7 @@ def test_a_model_that_has_one_can_be_trained_in_every_other_way(
     assert published(tokenizer).tokenizer.preview_channels == 0
 
 
-@pytest.mark.parametrize("channels", [-2, 0, 1, 7])
+@pytest.mark.parametrize("channels", [-4, 0, 6])
 def test_widths_that_cannot_be_are_refused(
     channels: int, data: LabelledImages, run: RunFolder, reporter: Reporter, model_folder: Path
 ) -> None:
