@@ -77,8 +77,12 @@ class Engine(Protocol):
         given.
         """
 
-    async def decode(self, canvas: Canvas, *, preview: bool) -> Pixels:
-        """Pixels of shape (side, side, 3). Previews give way to final images under load."""
+    async def decode(self, canvas: Canvas, *, preview_of: int | None = None) -> Pixels:
+        """Pixels of shape (side, side, 3), `side` that of the image.
+
+        A preview says the band whose canvas it is. It gives way to images under load, and may be
+        decoded more lightly: it is close to the image of that canvas, at the band's resolution.
+        """
 
     async def encode(self, pixels: Pixels) -> BandTokens:
         """The tokens of all bands of a picture (side, side, 3). ValueError names the pixels."""

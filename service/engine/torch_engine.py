@@ -20,7 +20,13 @@ from service.cards import build_card
 from service.domain import ModelCard
 from service.engine.batcher import Batcher, BatchStep
 from service.engine.engine import BandTokens, Canvas, DrawnBand, Generation, Pixels, Tokens
-from service.engine.limits import check_canvas, check_generation, check_pixels, split_bands
+from service.engine.limits import (
+    check_canvas,
+    check_generation,
+    check_pixels,
+    check_preview,
+    split_bands,
+)
 from service.errors import EngineUnavailable
 from service.metrics import Metrics
 
@@ -68,10 +74,11 @@ class TorchEngine:
             async for drawn in bands:
                 yield drawn
 
-    async def decode(self, canvas: Canvas, *, preview: bool) -> Pixels:
+    async def decode(self, canvas: Canvas, *, preview_of: int | None = None) -> Pixels:
         batcher = self._started()
         check_canvas(canvas, self.card)
-        return await batcher.decode(canvas, preview=preview)
+        check_preview(preview_of, self.card)
+        return await batcher.decode(canvas, preview_of=preview_of)
 
     async def encode(self, pixels: Pixels) -> BandTokens:
         batcher = self._started()
@@ -123,8 +130,10 @@ class _Model:
                 for row in step.rows
             ]
 
-    def decode(self, canvases: Sequence[Canvas]) -> Sequence[Pixels]:
-        return list(self._served.decode(np.stack(canvases)))
+    def decode(
+        self, canvases: Sequence[Canvas], previews_of: Sequence[int | None]
+    ) -> Sequence[Pixels]:
+        return list(self._served.decode(np.stack(canvases), previews_of))
 
     def encode(self, pixels: Pixels) -> Tokens:
         tokens: Tokens = self._encoder.encode(pixels[None])[0]

@@ -15,6 +15,7 @@ from nfig.export.contract import (
     CONTRACTS,
     DECODER,
     ENCODER,
+    NO_PREVIEW,
     TRANSFORMER,
     ModelContract,
 )
@@ -69,9 +70,12 @@ def test_the_engine_sends_the_tensors_of_the_contract() -> None:
     assert sent["kept"] == ("TYPE_INT32", (sum(side**2 for side in FAKE_CARD.grid_sides),))
     sent["kept"] = ("TYPE_INT32", (-1,))
     assert sent == {spec.name: (spec.dtype, spec.dims) for spec in TRANSFORMER.inputs}
-    (canvas,) = DECODER.inputs
-    tensor = triton_engine._input("canvas", np.zeros((1, 4, 8, 8), np.float32), "FP32")
-    assert (tensor.name(), f"TYPE_{tensor.datatype()}") == (canvas.name, canvas.dtype)
+    for preview_of, band in ((None, NO_PREVIEW), (2, 2)):
+        tensors = triton_engine._decoder_inputs(np.zeros((4, 8, 8), np.float32), preview_of)
+        specs = [(tensor.name(), f"TYPE_{tensor.datatype()}") for tensor in tensors]
+        assert specs == [(spec.name, spec.dtype) for spec in DECODER.inputs]
+        assert [len(tensor.shape()) for tensor in tensors] == [4, 2]
+        assert tensors[1]._get_content() == np.int32(band).tobytes()
 
 
 def test_the_card_and_the_contract_agree_on_batch_sizes() -> None:
