@@ -17,6 +17,7 @@ from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError
 
 from service.domain import (
+    ANONYMOUS,
     BandCompleted,
     GenerationRequest,
     ImageCompleted,
@@ -35,14 +36,17 @@ from service.jobs.progress import (
     FAILED_BY_ATTEMPTS,
     UNREADABLE,
     key_conflict,
+    over_its_jobs,
     progress_of,
     state_after,
 )
 from service.jobs.queue import (
+    ANYBODY,
     MAX_POSITION,
     MODEL_TTL_SECONDS,
     IdempotencyKey,
     Lease,
+    Owner,
     QueueLimits,
     Submission,
     WorkerStatus,
@@ -51,6 +55,7 @@ from service.jobs.redis_connection import connect, unavailable
 from service.jobs.redis_log import BLOCK_SECONDS, RedisLog
 from service.jobs.redis_registry import RedisRegistry
 from service.jobs.redis_scripts import Scripts
+from service.jobs.request_budget import RequestBudget, budget, interval_us
 from service.settings import QueueSettings
 
 logger = logging.getLogger(__name__)
@@ -85,14 +90,42 @@ class RedisQueue:
         with unavailable():
             await self._redis.ping()
 
-    async def submit(self, request: GenerationRequest) -> Job:
-        return (await self._submit(uuid.uuid4().hex, request)).job
+    async def submit(self, request: GenerationRequest, *, owner: Owner = ANYBODY) -> Job:
+        return (await self._submit(uuid.uuid4().hex, request, owner=owner)).job
 
-    async def submit_once(self, request: GenerationRequest, once: IdempotencyKey) -> Submission:
-        return await self._submit(uuid.uuid4().hex, request, once=once)
+    async def submit_once(
+        self, request: GenerationRequest, once: IdempotencyKey, *, owner: Owner = ANYBODY
+    ) -> Submission:
+        return await self._submit(uuid.uuid4().hex, request, owner=owner, once=once)
+
+    async def submitted(self, once: IdempotencyKey, *, tenant: str) -> Job | None:
+        key = self._keys.idempotency(tenant, once.key)
+        with unavailable():
+            job_id, fingerprint = await self._redis.hmget(key, ("job", "fingerprint"))
+        if job_id is None:
+            return None
+        try:
+            job = await self.job(job_id.decode())
+        except NotFound:
+            return None
+        if fingerprint.decode() != once.fingerprint:
+            raise key_conflict()
+        return job
+
+    async def count_request(self, tenant: str, *, per_minute: int) -> RequestBudget:
+        with unavailable():
+            allowed, full_at, now = await self._scripts.count_request(
+                keys=[self._keys.requests(tenant)], args=[per_minute, interval_us(per_minute)]
+            )
+        return budget(int(full_at), int(now), per_minute=per_minute, allowed=bool(allowed))
 
     async def _submit(
-        self, job_id: str, request: GenerationRequest, *, once: IdempotencyKey | None = None
+        self,
+        job_id: str,
+        request: GenerationRequest,
+        *,
+        owner: Owner = ANYBODY,
+        once: IdempotencyKey | None = None,
     ) -> Submission:
         keys = self._keys
         answer = await self._call_submit(
@@ -101,7 +134,8 @@ class RedisQueue:
                 keys.log(job_id),
                 keys.waiting(request.model),
                 keys.outstanding,
-                *([keys.idempotency(once.key)] if once else []),
+                keys.in_flight(owner.tenant),
+                *([keys.idempotency(owner.tenant, once.key)] if once else []),
             ],
             args=[
                 GROUP,
@@ -110,14 +144,19 @@ class RedisQueue:
                 request.model,
                 codec.encode_event(JobQueued()),
                 self._limits.max_depth,
+                owner.tenant,
+                "" if owner.max_jobs is None else owner.max_jobs,
                 *([once.fingerprint, keys.job_prefix] if once else []),
             ],
         )
         if answer[0] == b"full":
             raise QueueFull(f"the queue holds its {self._limits.max_depth} jobs", retry_after_s=1.0)
+        if answer[0] == b"over":
+            raise over_its_jobs(owner.max_jobs)
         if answer[0] == b"conflict":
             raise key_conflict()
-        job = _job(answer[1].decode(), *answer[2:])
+        facts = [*answer[2:], owner.tenant.encode()]
+        job = _job(answer[1].decode(), *facts)
         return Submission(job=job, replayed=answer[0] == b"known")
 
     async def _call_submit(self, *, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
@@ -131,7 +170,7 @@ class RedisQueue:
             raise
 
     async def job(self, job_id: str) -> Job:
-        names = ("request", "state", "created", "attempts")
+        names = ("request", "state", "created", "attempts", "tenant")
         with unavailable():
             facts = await self._redis.hmget(self._keys.job(job_id), names)
         if facts[0] is None:
@@ -288,9 +327,10 @@ class RedisQueue:
                 ],
             )
         leases = []
-        for job_id, request, created, epoch, attempts in found:
+        for job_id, request, created, epoch, attempts, tenant in found:
             try:
-                lease = _lease(job_id, request, created, epoch, attempts, worker_id=worker_id)
+                job = _job(job_id.decode(), request, b"running", created, attempts, tenant)
+                lease = Lease(job=job, worker_id=worker_id, epoch=epoch)
             except ValueError:
                 # Not the worker's end: it would take the next worker with it, too.
                 logger.exception("job %s cannot be read", job_id.decode())
@@ -318,28 +358,23 @@ class RedisQueue:
         ]
 
 
-def _job(job_id: str, request: bytes, state: bytes, created: bytes, attempts: bytes) -> Job:
+def _job(
+    job_id: str,
+    request: bytes,
+    state: bytes,
+    created: bytes,
+    attempts: bytes | int,
+    tenant: bytes | None,
+) -> Job:
+    """Raises ValueError if the request cannot be read."""
     return Job(
         id=job_id,
         request=codec.decode_request(request),
         state=JobState(state.decode()),
         created_at=int(created) / 1e6,
         attempts=int(attempts),
+        tenant=tenant.decode() if tenant else ANONYMOUS,
     )
-
-
-def _lease(
-    job_id: bytes, request: bytes, created: bytes, epoch: int, attempts: int, *, worker_id: str
-) -> Lease:
-    """Raises ValueError if the request cannot be read."""
-    job = Job(
-        id=job_id.decode(),
-        request=codec.decode_request(request),
-        state=JobState.RUNNING,
-        created_at=int(created) / 1e6,
-        attempts=attempts,
-    )
-    return Lease(job=job, worker_id=worker_id, epoch=epoch)
 
 
 def _cancel_wanted(answer: bytes, lease: Lease) -> bool:

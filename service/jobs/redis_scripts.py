@@ -25,6 +25,7 @@ class Scripts:
         self.hand_back = _script(redis, "hand_back")
         self.position = _script(redis, "position")
         self.cancel = _script(redis, "ending", "cancel")
+        self.count_request = _script(redis, "count_request")
         self.register = _script(redis, "register")
         self.registered = _script(redis, "registered")
         self.unregister = _script(redis, "unregister")

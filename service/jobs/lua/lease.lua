@@ -4,7 +4,7 @@
 -- ARGV: group, worker, count, lease ms, max attempts, retention ms,
 --       prefix of jobs, suffix of logs, suffix of pictures (which jobs it meets, only the stream knows),
 --       started event with %d for the attempt, failed event, cancelled event
--- Returns a list of {job id, request, created, epoch, attempts}, and the id of the newest entry.
+-- Returns a list of {job id, request, created, epoch, attempts, tenant}, and the id of the newest entry.
 local waiting, outstanding = KEYS[1], KEYS[2]
 local group, worker, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local leases = {}
@@ -21,8 +21,8 @@ local function hold(job, id, entry)
   local attempts = redis.call('HINCRBY', job, 'attempts', 1)
   redis.call('HSET', job, 'state', 'running', 'entry', entry)
   redis.call('XADD', job .. ARGV[8], '*', 'event', (ARGV[10]:gsub('%%d', attempts)))
-  local facts = redis.call('HMGET', job, 'request', 'created')
-  table.insert(leases, { id, facts[1], facts[2], epoch, attempts })
+  local facts = redis.call('HMGET', job, 'request', 'created', 'tenant')
+  table.insert(leases, { id, facts[1], facts[2], epoch, attempts, facts[3] })
 end
 
 local function take(entries)
