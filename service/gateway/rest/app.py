@@ -14,7 +14,7 @@ from service.gateway.native_jobs import NativeJobs
 from service.gateway.rest import cors, errors, health, images, job_events, jobs, models, pictures
 from service.gateway.rest.body_limit import BodyLimitMiddleware
 from service.gateway.rest.errors import ErrorMiddleware
-from service.gateway.rest.openapi import document_keys
+from service.gateway.rest.openapi import complete_document
 from service.gateway.rest.request_id import RequestIdMiddleware
 from service.gateway.rest.response_headers import ResponseHeadersMiddleware
 from service.gateway.rest.services import Services
@@ -57,8 +57,11 @@ def create_app(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) 
         app.include_router(module.router())
     if settings.internal_port is None:
         app.include_router(health.router())
-    if services.access.asks_for_keys:
-        document_keys(app, links_without_key=settings.links_without_key)
+    complete_document(
+        app,
+        asks_for_keys=services.access.asks_for_keys,
+        links_without_key=settings.links_without_key,
+    )
     return app
 
 
