@@ -9,6 +9,7 @@ ServiceError
         NotAcceptable     the answer cannot be given in a type that the caller accepts
         MethodNotAllowed  the path exists, the method does not
         IdempotencyConflict  the idempotency key belongs to another request
+        DeadlineTooShort  not even the first band would be drawn by then, however short the queue
     InvalidApiKey         no key was sent, or none that is known here
     NotFound              no such job or path, or it has expired, or it is not the caller's
     Refused               not now: says when to come back
@@ -16,6 +17,7 @@ ServiceError
         QueueFull         the queue is at its depth
         QueueUnavailable  Redis does not answer
         EngineUnavailable no engine is able to draw
+        DeadlineUnattainable  the queue is too long for the request's deadline
     JobLost               the job's lease went to another worker
     DeadlineExceeded      the answer was not ready in time
     JobCancelledError     the job was cancelled before it was complete
@@ -73,6 +75,10 @@ class IdempotencyConflict(InvalidRequest):
     pass
 
 
+class DeadlineTooShort(InvalidRequest):
+    pass
+
+
 class InvalidApiKey(ServiceError):
     pass
 
@@ -98,6 +104,10 @@ class QueueUnavailable(Refused):
 
 
 class EngineUnavailable(Refused):
+    pass
+
+
+class DeadlineUnattainable(Refused):
     pass
 
 
@@ -165,6 +175,12 @@ CATALOGUE: dict[type[ServiceError], CatalogueEntry] = {
         "ALREADY_EXISTS",
         "The idempotency key was used for another request",
     ),
+    DeadlineTooShort: _entry(
+        "deadline_too_short",
+        422,
+        "FAILED_PRECONDITION",
+        "Not even the first band takes so little time",
+    ),
     InvalidApiKey: _entry(
         "invalid_api_key", 401, "UNAUTHENTICATED", "No API key was sent, or none that is known"
     ),
@@ -178,6 +194,12 @@ CATALOGUE: dict[type[ServiceError], CatalogueEntry] = {
     QueueFull: _entry("queue_full", 503, "RESOURCE_EXHAUSTED", "The queue is full"),
     QueueUnavailable: _entry("queue_unavailable", 503, "UNAVAILABLE", "The queue does not answer"),
     EngineUnavailable: _entry("engine_unavailable", 503, "UNAVAILABLE", "No engine can draw now"),
+    DeadlineUnattainable: _entry(
+        "deadline_unattainable",
+        503,
+        "RESOURCE_EXHAUSTED",
+        "The queue is too long for the deadline",
+    ),
     DeadlineExceeded: _entry(
         "deadline_exceeded", 504, "DEADLINE_EXCEEDED", "The answer was not ready in time"
     ),

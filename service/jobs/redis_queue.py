@@ -17,33 +17,34 @@ from redis.asyncio import Redis
 from redis.exceptions import OutOfMemoryError
 
 from service.domain import (
-    ANONYMOUS,
     BandCompleted,
     GenerationRequest,
     ImageCompleted,
     Job,
     JobCancelled,
     JobQueued,
-    JobState,
     LoggedEvent,
     ModelCard,
     TerminalEvent,
 )
-from service.errors import JobLost, NotFound, QueueFull, QueueUnavailable
+from service.errors import NotFound, QueueFull, QueueUnavailable
 from service.jobs import codec
 from service.jobs.keys import GROUP, LOG_SUFFIX, PICTURES_SUFFIX, Keys
 from service.jobs.progress import (
     FAILED_BY_ATTEMPTS,
+    NOT_STARTED,
     UNREADABLE,
     key_conflict,
     over_its_jobs,
     progress_of,
+    start_limit_ms,
     state_after,
 )
 from service.jobs.queue import (
     ANYBODY,
     MAX_POSITION,
     MODEL_TTL_SECONDS,
+    Backlog,
     IdempotencyKey,
     Lease,
     Owner,
@@ -51,6 +52,7 @@ from service.jobs.queue import (
     Submission,
     WorkerStatus,
 )
+from service.jobs.redis_answers import cancel_wanted, job_of
 from service.jobs.redis_connection import connect, unavailable
 from service.jobs.redis_log import BLOCK_SECONDS, RedisLog
 from service.jobs.redis_registry import RedisRegistry
@@ -144,8 +146,9 @@ class RedisQueue:
                 request.model,
                 codec.encode_event(JobQueued()),
                 self._limits.max_depth,
+                -1 if (limit := start_limit_ms(request)) is None else limit,
                 owner.tenant,
-                "" if owner.max_jobs is None else owner.max_jobs,
+                -1 if owner.max_jobs is None else owner.max_jobs,
                 *([once.fingerprint, keys.job_prefix] if once else []),
             ],
         )
@@ -156,7 +159,7 @@ class RedisQueue:
         if answer[0] == b"conflict":
             raise key_conflict()
         facts = [*answer[2:], owner.tenant.encode()]
-        job = _job(answer[1].decode(), *facts)
+        job = job_of(answer[1].decode(), *facts)
         return Submission(job=job, replayed=answer[0] == b"known")
 
     async def _call_submit(self, *, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
@@ -175,7 +178,7 @@ class RedisQueue:
             facts = await self._redis.hmget(self._keys.job(job_id), names)
         if facts[0] is None:
             raise NotFound(f"there is no job {job_id}", field="job_id")
-        return _job(job_id, *facts)
+        return job_of(job_id, *facts)
 
     def events(self, job_id: str, *, after: str = "0") -> AsyncGenerator[LoggedEvent]:
         return self._log.events(job_id, after=after)
@@ -191,6 +194,13 @@ class RedisQueue:
                 args=[GROUP, MAX_POSITION],
             )
         return None if answer < 0 else int(answer)
+
+    async def backlog(self, model: str) -> Backlog:
+        with unavailable():
+            waiting, running = await self._scripts.backlog(
+                keys=[self._keys.waiting(model)], args=[GROUP, MAX_POSITION]
+            )
+        return Backlog(waiting=int(waiting), running=int(running))
 
     async def picture(self, job_id: str, digest: str) -> bytes:
         with unavailable():
@@ -228,6 +238,21 @@ class RedisQueue:
         text = codec.encode(status)
         await self._workers.put(status.worker_id, text, ttl_seconds=ttl_seconds)
 
+    async def fail_late(self, model: str) -> None:
+        keys = self._keys
+        with unavailable():
+            await self._scripts.fail_late(
+                keys=[keys.waiting(model), keys.outstanding],
+                args=[
+                    GROUP,
+                    self._retention_ms,
+                    keys.job_prefix,
+                    LOG_SUFFIX,
+                    PICTURES_SUFFIX,
+                    codec.encode_event(NOT_STARTED),
+                ],
+            )
+
     async def sign_off(self, worker_id: str) -> None:
         await self._workers.drop(worker_id)
 
@@ -249,7 +274,7 @@ class RedisQueue:
                 keys=[self._keys.job(job.id), self._keys.waiting(job.request.model)],
                 args=[lease.epoch, GROUP, lease.worker_id],
             )
-        return _cancel_wanted(answer, lease)
+        return cancel_wanted(answer, lease)
 
     async def publish(
         self,
@@ -270,12 +295,12 @@ class RedisQueue:
                     *chain.from_iterable(pictures.items()),
                 ],
             )
-        return _cancel_wanted(answer, lease)
+        return cancel_wanted(answer, lease)
 
     async def finish(self, lease: Lease, event: TerminalEvent) -> None:
         job = lease.job
         answer = await self._finish(job.id, job.request.model, lease.epoch, event)
-        _cancel_wanted(answer, lease)
+        cancel_wanted(answer, lease)
 
     async def _finish(self, job_id: str, model: str, epoch: int, event: TerminalEvent) -> bytes:
         with unavailable():
@@ -299,7 +324,7 @@ class RedisQueue:
                 keys=[self._keys.job(job.id), self._keys.waiting(job.request.model)],
                 args=[lease.epoch, GROUP, lease.worker_id],
             )
-        _cancel_wanted(answer, lease)
+        cancel_wanted(answer, lease)
 
     async def close(self) -> None:
         await self._redis.aclose()
@@ -324,18 +349,20 @@ class RedisQueue:
                     codec.started_template(),
                     codec.encode_event(FAILED_BY_ATTEMPTS),
                     codec.encode_event(JobCancelled()),
+                    codec.encode_event(NOT_STARTED),
                 ],
             )
         leases = []
-        for job_id, request, created, epoch, attempts, tenant in found:
+        for job_id, request, created, epoch, attempts, tenant, now in found:
             try:
-                job = _job(job_id.decode(), request, b"running", created, attempts, tenant)
-                lease = Lease(job=job, worker_id=worker_id, epoch=epoch)
+                job = job_of(job_id.decode(), request, b"running", created, attempts, tenant)
             except ValueError:
                 # Not the worker's end: it would take the next worker with it, too.
                 logger.exception("job %s cannot be read", job_id.decode())
                 await self._finish(job_id.decode(), model, epoch, UNREADABLE)
             else:
+                now_s = int(now) / 1e6
+                lease = Lease(job=job, worker_id=worker_id, epoch=epoch, leased_at=now_s)
                 leases.append(lease)
         return leases, newest.decode()
 
@@ -356,28 +383,3 @@ class RedisQueue:
             keys.waiting(model),
             keys.outstanding,
         ]
-
-
-def _job(
-    job_id: str,
-    request: bytes,
-    state: bytes,
-    created: bytes,
-    attempts: bytes | int,
-    tenant: bytes | None,
-) -> Job:
-    """Raises ValueError if the request cannot be read."""
-    return Job(
-        id=job_id,
-        request=codec.decode_request(request),
-        state=JobState(state.decode()),
-        created_at=int(created) / 1e6,
-        attempts=int(attempts),
-        tenant=tenant.decode() if tenant else ANONYMOUS,
-    )
-
-
-def _cancel_wanted(answer: bytes, lease: Lease) -> bool:
-    if answer == b"lost":
-        raise JobLost(f"job {lease.job.id} is no longer held by {lease.worker_id}")
-    return answer == b"cancel"

@@ -21,6 +21,7 @@ from service.jobs.memory_queue import MemoryQueue
 from service.jobs.queue import QueueLimits
 from service.metrics import Metrics
 from service.worker.heartbeat import Heartbeat
+from service.worker.learned_pace import LearnedPace
 from service.worker.worker import Worker
 
 ROOT = Path(__file__).parents[3]
@@ -34,7 +35,12 @@ async def deep_queue() -> AsyncGenerator[MemoryQueue]:
     queue, engine = MemoryQueue(QueueLimits(max_depth=1_000_000)), FakeEngine(band_seconds=0)
     await engine.start()
     heartbeat = Heartbeat(
-        queue=queue, engine=engine, worker_id="w", engine_name="fake", ttl_seconds=30.0
+        queue=queue,
+        engine=engine,
+        worker_id="w",
+        engine_name="fake",
+        ttl_seconds=30.0,
+        pace=LearnedPace(slots=64),
     )
     worker = Worker(
         worker_id="w",
