@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import Response
 
 from service.errors import InvalidRequest
+from service.gateway.rest.callers import CountedCaller
 from service.gateway.rest.forms import MULTIPART, Form, read_form
 from service.gateway.rest.images import RESPONSES, answer_type, draft_of, respond
 from service.gateway.rest.schemas import ImageVariationForm
@@ -34,7 +35,9 @@ def router() -> APIRouter:
         responses=RESPONSES,
         openapi_extra={"requestBody": {"required": True, "content": {MULTIPART: _schema()}}},
     )
-    async def vary(request: Request, form: CheckedForm, services: SharedServices) -> Response:
+    async def vary(
+        request: Request, caller: CountedCaller, form: CheckedForm, services: SharedServices
+    ) -> Response:
         fields = form.fields
         media = answer_type(request, fields)
         if fields.class_label is None:
@@ -42,7 +45,7 @@ def router() -> APIRouter:
             raise InvalidRequest(text, field="class_label")
         draft = draft_of(fields, media, class_field="class_label")
         draft = replace(draft, image=form.content, keep_bands=fields.keep_bands)
-        return await respond(request, fields, draft, services, media)
+        return await respond(request, caller, fields, draft, services, media)
 
     return routes
 
