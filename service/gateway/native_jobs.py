@@ -95,6 +95,8 @@ class NativeJobs:
     async def is_seen_whole(self, job_id: str, *, after: str) -> bool:
         """Whether no event will ever follow that one. Raises NotFound, InvalidRequest."""
         seen = parse_event_id(after)
+        if seen == (0, 0):  # every job has a first event
+            return False
         last = (await answered_within(self._wait, self._queue.history(job_id)))[-1]
         return is_terminal(last.event) and parse_event_id(last.id) <= seen
 

@@ -47,6 +47,10 @@ class Keys:
         """Hash: the job that took a caller's key, and its fingerprint; kept as long as the job."""
         return f"{self.prefix}:idempotency:{key}"
 
+    def wake(self, reader: str) -> str:
+        """Stream: written to when a reader of logs, who waits, shall look at what is watched."""
+        return f"{self.prefix}:wake:{reader}"
+
     @property
     def models(self) -> str:
         """Hash: model id to its card."""

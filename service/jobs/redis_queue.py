@@ -48,7 +48,8 @@ from service.jobs.queue import (
     WorkerStatus,
 )
 from service.jobs.redis_connection import connect, unavailable
-from service.jobs.redis_log import BLOCK_SECONDS, RedisLog
+from service.jobs.redis_log import RedisLog
+from service.jobs.redis_reader import BLOCK_SECONDS
 from service.jobs.redis_registry import RedisRegistry
 from service.jobs.redis_scripts import Scripts
 from service.settings import QueueSettings
@@ -263,6 +264,7 @@ class RedisQueue:
         _cancel_wanted(answer, lease)
 
     async def close(self) -> None:
+        await self._log.close()
         await self._redis.aclose()
 
     async def _lease_now(
