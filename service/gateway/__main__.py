@@ -33,6 +33,8 @@ async def serve(settings: GatewaySettings) -> None:
             host=settings.host,
             port=settings.port,
             log_config=None,
+            # Each job has a line of ours, with its request's id; a second one costs as much again.
+            access_log=False,
             server_header=False,
             # Without it an open stream would keep the process alive for as long as it lasts.
             timeout_graceful_shutdown=settings.shutdown_grace_seconds,

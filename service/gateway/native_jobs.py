@@ -70,14 +70,17 @@ class NativeJobs:
         """Raises NotFound, QueueUnavailable."""
         return await answered_within(self._wait, self._status(job_id))
 
-    async def outcome(self, job: Job, *, within_seconds: float) -> JobStatus:
+    async def outcome(self, job: Job, *, within_seconds: float, new: bool = False) -> JobStatus:
         """The status of a job that was just accepted: at its end, or else when the time is up.
+        Of a `new` job nothing can be known but its place in the queue, as long as it has one.
 
         Whoever gives up waiting leaves the job as it is. Raises QueueUnavailable if it is lost.
         """
         try:
             if within_seconds > 0:
                 await self._end(job.id, within_seconds)
+            elif new and (status := await self._unchanged(job)):
+                return status
             return await self.status(job.id)
         except NotFound:
             raise QueueUnavailable("the queue has lost the job") from None
@@ -124,6 +127,11 @@ class NativeJobs:
         position = await self._queue.position(job_id) if waits else None
         # Last, so that it is never older than the state.
         return _status_of(job, history=await self._queue.history(job_id), position=position)
+
+    async def _unchanged(self, job: Job) -> JobStatus | None:
+        """The status of a job that still waits as when it was submitted."""
+        position = await answered_within(self._wait, self._queue.position(job.id))
+        return None if position is None else _status_of(job, history=(), position=position)
 
     async def _end(self, job_id: str, seconds: float) -> None:
         with suppress(TimeoutError):

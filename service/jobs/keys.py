@@ -19,7 +19,12 @@ class Keys:
 
     def waiting(self, model: str) -> str:
         """Stream: one entry per job of the model that has not ended; pending while leased."""
-        return f"{self.prefix}:waiting:{model}"
+        return f"{self.waiting_prefix}{model}"
+
+    @property
+    def waiting_prefix(self) -> str:
+        """Scripts that meet a job's model for the first time append it to this."""
+        return f"{self.prefix}:waiting:"
 
     @property
     def outstanding(self) -> str:

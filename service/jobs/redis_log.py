@@ -60,7 +60,9 @@ class RedisLog:
                     after = page[-1].id
                 while page := await place.take():
                     # What was stored may reach beyond the place's start.
-                    if page := [logged for logged in page if _precedes(after, logged.id)]:
+                    if not _precedes(after, page[0].id):
+                        page = [logged for logged in page if _precedes(after, logged.id)]
+                    if page:
                         yield page
                         after = page[-1].id
 

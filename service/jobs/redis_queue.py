@@ -146,12 +146,13 @@ class RedisQueue:
         return await self._log.history(job_id)
 
     async def position(self, job_id: str) -> int | None:
-        model = (await self.job(job_id)).request.model
         with unavailable():
             answer = await self._scripts.position(
-                keys=[self._keys.job(job_id), self._keys.waiting(model)],
-                args=[GROUP, MAX_POSITION],
+                keys=[self._keys.job(job_id)],
+                args=[GROUP, MAX_POSITION, self._keys.waiting_prefix],
             )
+        if answer == -2:
+            raise NotFound(f"there is no job {job_id}", field="job_id")
         return None if answer < 0 else int(answer)
 
     async def picture(self, job_id: str, digest: str) -> bytes:

@@ -29,9 +29,11 @@ BLOCK_SECONDS = 0.5
 """Longest wait in one command, well under the socket timeout."""
 PAGE = 100
 """Events of one log in one answer."""
+REST_SECONDS = 0.005
 REST_SECONDS_PER_LOG = 1e-5
-"""A read costs both sides about this much per log that it names. Resting for as long between two
-reads lets the events of many jobs come in one answer, and keeps the load bounded."""
+"""A read costs both sides something, and about this much more per log that it names. Resting for as
+long between two reads lets the events of many jobs come in one answer, and keeps the load bounded;
+what comes after a silence does not wait."""
 MAX_REST_SECONDS = 0.01
 CHECK_SECONDS = 1.0
 """How often it looks whether the logs still exist: one that has expired says nothing."""
@@ -101,7 +103,7 @@ class RedisReader:
         try:
             while self._feeds:
                 await patiently(lambda: self._turn(connection))
-                rest = REST_SECONDS_PER_LOG * len(self._feeds)
+                rest = REST_SECONDS + REST_SECONDS_PER_LOG * len(self._feeds)
                 await asyncio.sleep(min(rest, MAX_REST_SECONDS))
         except QueueUnavailable as error:
             self._end_all(error)
