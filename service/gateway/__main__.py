@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 
 import uvicorn
@@ -28,6 +29,10 @@ async def serve(settings: GatewaySettings) -> None:
     queue = RedisQueue.from_settings(settings)
     try:
         app = create_app(queue=queue, settings=settings, metrics=Metrics())
+        # What is there by now stays for good. Left to the collector, it would be looked through
+        # again and again, and for as long as that takes every watcher waits.
+        gc.collect()
+        gc.freeze()
         config = uvicorn.Config(
             app,
             host=settings.host,
