@@ -22,6 +22,8 @@ REQUEST = GenerationRequest(
     previews=(),
     picture_format="png",
     picture_quality=100,
+    deadline_ms=None,
+    start_within_ms=None,
 )
 PREVIEW = Picture(digest="d" * 64, num_bytes=5000, format="png", side=64)
 

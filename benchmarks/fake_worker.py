@@ -11,6 +11,7 @@ from service.jobs.redis_queue import RedisQueue
 from service.metrics import Metrics
 from service.settings import WorkerSettings, read_settings
 from service.worker.heartbeat import Heartbeat
+from service.worker.learned_pace import LearnedPace
 from service.worker.worker import Worker
 
 
@@ -20,7 +21,12 @@ async def serve(*, band_seconds: float, max_generations: int) -> None:
     engine = FakeEngine(band_seconds=band_seconds)
     await engine.start()
     heartbeat = Heartbeat(
-        queue=queue, engine=engine, worker_id="benchmark", engine_name="fake", ttl_seconds=6.0
+        queue=queue,
+        engine=engine,
+        worker_id="benchmark",
+        engine_name="fake",
+        pace=LearnedPace(slots=max_generations),
+        ttl_seconds=6.0,
     )
     worker = Worker(
         worker_id="benchmark",

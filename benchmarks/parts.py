@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from service.engine.fake_engine import FAKE_CARD
+from service.jobs.pace import Pace, StepTime
 from service.jobs.queue import QueueLimits, WorkerStatus
 from service.jobs.redis_connection import connect
 from service.jobs.redis_queue import RedisQueue
@@ -92,9 +93,11 @@ def running_parts() -> Iterator[Parts]:
 
 
 async def register_fake(queue: RedisQueue) -> None:
-    """Lets the gateway accept jobs of the fake model without a worker."""
+    """Lets the gateway accept jobs of the fake model, and estimate their end, without a worker."""
+    step = StepTime(median=0.01, p90=0.02)
+    pace = Pace(bands=(step,) * FAKE_CARD.num_bands, picture=step, job=step, jobs_at_once=16)
     status = WorkerStatus(
-        worker_id="benchmark", model=FAKE_CARD.id, engine="fake", engine_ready=True
+        worker_id="benchmark", model=FAKE_CARD.id, engine="fake", engine_ready=True, pace=pace
     )
     await queue.register_model(FAKE_CARD)
     await queue.heartbeat(status, ttl_seconds=3600)

@@ -76,7 +76,7 @@ class NativeJobs:
 
     async def outcome(self, job: Job, *, within_seconds: float, new: bool = False) -> JobStatus:
         """The status of a job that was just accepted: at its end, or else when the time is up.
-        Of a `new` job nothing can be known but its place in the queue, as long as it has one.
+        Of a `new` job nothing has happened for as long as it has a place in the queue.
 
         Whoever gives up waiting leaves the job as it is. Raises QueueUnavailable if it is lost.
         """
@@ -151,7 +151,11 @@ class NativeJobs:
     async def _unchanged(self, job: Job) -> JobStatus | None:
         """The status of a job that still waits as when it was submitted."""
         position = await answered_within(self._wait, self._queue.position(job.id))
-        return None if position is None else _status_of(job, history=(), position=position)
+        if position is None:
+            return None
+        status = _status_of(job, history=(), position=position)
+        estimate = await answered_within(self._wait, self._estimate(status))
+        return replace(status, estimate=estimate)
 
     async def _end(self, job_id: str, seconds: float) -> None:
         with suppress(TimeoutError):
