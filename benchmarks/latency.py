@@ -93,7 +93,7 @@ def _engine_call(engine: FakeEngine) -> Call:
             class_label=0, seed=seed, image_index=0, sampling=sampling, bands=card.num_bands
         )
         bands = [band async for band in engine.draw(generation)]
-        await engine.decode(bands[-1].canvas, preview=False)
+        await engine.decode(bands[-1].canvas, preview_of=None)
 
     return draw
 
