@@ -10,6 +10,7 @@ from service.domain import JobCancelled, JobCompleted, JobFailed, TerminalEvent
 from service.engine.engine import BandTokens, Engine, Generation
 from service.errors import (
     DeadlineExceeded,
+    DeadlineTooShort,
     EngineUnavailable,
     JobLost,
     QueueUnavailable,
@@ -103,7 +104,7 @@ class JobRun:
             async with asyncio.timeout_at(self._deadline.last_call):
                 return await kept_bands(self._lease.job, queue=self._queue, engine=self._engine)
         except TimeoutError:
-            raise DeadlineExceeded("the uploaded image was not encoded in time") from None
+            raise DeadlineTooShort("the uploaded image was not encoded in time") from None
 
     def _generation(self, image_index: int, kept: BandTokens) -> Generation:
         request = self._lease.job.request
@@ -131,8 +132,8 @@ class JobRun:
             raise JobLost(f"job {self._lease.job.id} went to another worker")
         if failures.subgroup(CancelWanted):
             return JobCancelled()
-        if failures.subgroup(DeadlineExceeded):
-            code = catalogued(DeadlineExceeded("")).code
+        if failures.subgroup(DeadlineTooShort):
+            code = catalogued(DeadlineTooShort("")).code
             return JobFailed(code=code, message="not even the first band was ready in time")
         if failures.subgroup(EngineUnavailable):
             code = catalogued(EngineUnavailable("")).code

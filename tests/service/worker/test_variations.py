@@ -123,7 +123,7 @@ async def test_an_encoder_that_hangs_does_not_outlast_a_deadline() -> None:
     async with working(queue, Hanging()):
         last = (await events(queue, job.id))[-1]
     assert isinstance(last, JobFailed)
-    assert last.code == "deadline_exceeded"
+    assert last.code == "deadline_too_short"
 
 
 async def test_an_encoder_that_fails_for_a_moment_is_asked_again(
