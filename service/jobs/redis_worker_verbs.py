@@ -1,0 +1,172 @@
+"""The worker's half of the queue in Redis: to lease, to write for a lease, to end a job."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from itertools import chain
+
+from service.domain import BandCompleted, ImageCompleted, JobCancelled, ModelCard, TerminalEvent
+from service.jobs import codec
+from service.jobs.keys import GROUP, LOG_SUFFIX, PICTURES_SUFFIX
+from service.jobs.progress import (
+    FAILED_BY_ATTEMPTS,
+    NOT_STARTED,
+    UNREADABLE,
+    progress_of,
+    state_after,
+)
+from service.jobs.queue import MODEL_TTL_SECONDS, Lease, WorkerStatus
+from service.jobs.redis_answers import cancel_wanted, job_of
+from service.jobs.redis_connection import unavailable
+from service.jobs.redis_reader import BLOCK_SECONDS
+from service.jobs.redis_store import RedisStore
+
+logger = logging.getLogger(__name__)
+
+
+class RedisWorkerVerbs(RedisStore):
+    """Those of `JobQueue` that workers use."""
+
+    async def register_model(self, card: ModelCard) -> None:
+        await self._models.put(card.id, codec.encode(card), ttl_seconds=MODEL_TTL_SECONDS)
+
+    async def heartbeat(self, status: WorkerStatus, *, ttl_seconds: float) -> None:
+        text = codec.encode(status)
+        await self._workers.put(status.worker_id, text, ttl_seconds=ttl_seconds)
+
+    async def fail_late(self, model: str) -> None:
+        keys = self._keys
+        with unavailable():
+            await self._scripts.fail_late(
+                keys=[keys.waiting(model), keys.outstanding],
+                args=[
+                    GROUP,
+                    self._retention_ms,
+                    keys.job_prefix,
+                    LOG_SUFFIX,
+                    PICTURES_SUFFIX,
+                    codec.encode_event(NOT_STARTED),
+                ],
+            )
+
+    async def sign_off(self, worker_id: str) -> None:
+        await self._workers.drop(worker_id)
+
+    async def lease(
+        self, worker_id: str, *, model: str, count: int, wait_seconds: float
+    ) -> Sequence[Lease]:
+        deadline = time.monotonic() + wait_seconds
+        while True:
+            leases, newest = await self._lease_now(worker_id, model=model, count=count)
+            left = deadline - time.monotonic()
+            if leases or left <= 0:
+                return leases
+            await self._wait_for_entry(model, after=newest, seconds=min(left, BLOCK_SECONDS))
+
+    async def upload(self, job_id: str) -> bytes:
+        return await self._uploads.read(job_id)
+
+    async def renew(self, lease: Lease) -> bool:
+        job = lease.job
+        with unavailable():
+            answer = await self._scripts.renew(
+                keys=[self._keys.job(job.id), self._keys.waiting(job.request.model)],
+                args=[lease.epoch, GROUP, lease.worker_id],
+            )
+        return cancel_wanted(answer, lease)
+
+    async def publish(
+        self,
+        lease: Lease,
+        event: BandCompleted | ImageCompleted,
+        *,
+        pictures: Mapping[str, bytes],
+    ) -> bool:
+        job_id, keys = lease.job.id, self._keys
+        with unavailable():
+            answer = await self._scripts.publish(
+                keys=[keys.job(job_id), keys.log(job_id), keys.pictures(job_id)],
+                args=[
+                    lease.epoch,
+                    event.image_index,
+                    progress_of(event),
+                    codec.encode_event(event),
+                    *chain.from_iterable(pictures.items()),
+                ],
+            )
+        return cancel_wanted(answer, lease)
+
+    async def finish(self, lease: Lease, event: TerminalEvent) -> None:
+        job = lease.job
+        answer = await self._finish(job.id, job.request.model, lease.epoch, event)
+        cancel_wanted(answer, lease)
+
+    async def _finish(self, job_id: str, model: str, epoch: int, event: TerminalEvent) -> bytes:
+        with unavailable():
+            answer: bytes = await self._scripts.finish(
+                keys=self._keys_to_end(job_id, model),
+                args=[
+                    epoch,
+                    GROUP,
+                    job_id,
+                    state_after(event).value,
+                    codec.encode_event(event),
+                    self._retention_ms,
+                ],
+            )
+        return answer
+
+    async def hand_back(self, lease: Lease) -> None:
+        job = lease.job
+        with unavailable():
+            answer = await self._scripts.hand_back(
+                keys=[self._keys.job(job.id), self._keys.waiting(job.request.model)],
+                args=[lease.epoch, GROUP, lease.worker_id],
+            )
+        cancel_wanted(answer, lease)
+
+    async def _lease_now(
+        self, worker_id: str, *, model: str, count: int
+    ) -> tuple[list[Lease], str]:
+        keys = self._keys
+        with unavailable():
+            found, newest = await self._scripts.lease(
+                keys=[keys.waiting(model), keys.outstanding],
+                args=[
+                    GROUP,
+                    worker_id,
+                    count,
+                    int(self._limits.lease_seconds * 1000),
+                    self._limits.max_attempts,
+                    self._retention_ms,
+                    keys.job_prefix,
+                    LOG_SUFFIX,
+                    PICTURES_SUFFIX,
+                    codec.started_template(),
+                    codec.encode_event(FAILED_BY_ATTEMPTS),
+                    codec.encode_event(JobCancelled()),
+                    codec.encode_event(NOT_STARTED),
+                ],
+            )
+        leases = []
+        for job_id, request, created, epoch, attempts, tenant, now in found:
+            try:
+                job = job_of(job_id.decode(), request, b"running", created, attempts, tenant)
+            except ValueError:
+                # Not the worker's end: it would take the next worker with it, too.
+                logger.exception("job %s cannot be read", job_id.decode())
+                await self._finish(job_id.decode(), model, epoch, UNREADABLE)
+            else:
+                now_s = int(now) / 1e6
+                lease = Lease(job=job, worker_id=worker_id, epoch=epoch, leased_at=now_s)
+                leases.append(lease)
+        return leases, newest.decode()
+
+    async def _wait_for_entry(self, model: str, *, after: str, seconds: float) -> None:
+        """Until a job is added, or the time is up. Takes nothing, so nothing can be lost here."""
+        with unavailable():
+            await self._redis.xread(
+                {self._keys.waiting(model): after}, count=1, block=int(seconds * 1000) + 1
+            )
