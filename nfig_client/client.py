@@ -14,7 +14,7 @@ from nfig_client.calls import Call, Flow, Outcome, Pause, Step
 from nfig_client.connection import connection
 from nfig_client.events import Event
 from nfig_client.flows import Flows
-from nfig_client.http import answer_of, lost, request_of, stream_timeout
+from nfig_client.http import LIMITS, answer_of, lost, request_of, stream_timeout
 from nfig_client.options import GenerationOptions
 from nfig_client.records import Generated, Job, Model, Picture
 from nfig_client.watch import Watch
@@ -38,7 +38,7 @@ class Client:
     ) -> None:
         """Without them NFIG_BASE_URL and NFIG_API_KEY; without those a service on this machine."""
         self._flows = Flows(connection(base_url, api_key), backoff or Backoff())
-        self._http = httpx.Client(timeout=timeout_seconds)
+        self._http = httpx.Client(timeout=timeout_seconds, limits=LIMITS)
         self._stream_timeout = stream_timeout(timeout_seconds)
 
     def __enter__(self) -> Self:

@@ -14,6 +14,9 @@ from nfig_client.errors import ConnectionLostError
 SILENCE_SECONDS = 60.0
 """A stream that sends not even a comment for so long is dead: the service sends one every 15 s."""
 
+LIMITS = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+"""Every watcher holds a connection, and how many watch is the caller's to say."""
+
 
 def request_of(call: Call, connection: Connection) -> dict[str, Any]:
     """The arguments of `httpx.Client.request`."""

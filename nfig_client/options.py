@@ -24,7 +24,9 @@ class GenerationOptions(TypedDict, total=False):
     previews: int | None
     """Previews per image, at most `bands` - 1; none if absent."""
     deadline_ms: int | None
-    """The best image that can be had by then."""
+    """Milliseconds from now: the images have the bands that fit."""
+    start_within_ms: int | None
+    """Milliseconds from now within which drawing must begin."""
     picture_format: PictureFormat | None
     picture_quality: int | None
     idempotency_key: str | None

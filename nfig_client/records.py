@@ -73,6 +73,9 @@ class Job:
     images: tuple[JobImage, ...]
     error: JobError | None
     urls: JobUrls
+    estimated_start_ms: float | None = None
+    """Milliseconds from that moment; None where nobody can say, and once it has begun."""
+    estimated_end_ms: float | None = None
 
     @property
     def ended(self) -> bool:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import inspect
 import io
 from itertools import islice
 
@@ -10,6 +12,7 @@ import pytest
 from PIL import Image
 
 from nfig_client import (
+    AsyncClient,
     BandCompleted,
     Client,
     IdempotencyConflictError,
@@ -148,6 +151,37 @@ def test_a_job_that_never_was_is_gone(client: Client) -> None:
     assert caught.value.field == "job_id"
     with pytest.raises(ValueError, match="job must be"):
         client.job("")
+
+
+def test_a_place_in_the_log_that_is_none_is_refused_by_name(client: Client) -> None:
+    job = client.create("red")
+    with pytest.raises(InvalidRequestError) as caught:
+        list(client.watch(job, after="x"))
+    assert caught.value.field == "last-event-id"
+
+
+def test_both_clients_have_the_same_verbs_and_say_the_same_of_them() -> None:
+    names = {name for name in vars(Client) if not name.startswith("_")}
+    assert names == {name for name in vars(AsyncClient) if not name.startswith("_")}
+    for name in [*names, "__init__"]:
+        one, other = getattr(Client, name), getattr(AsyncClient, name)
+        assert one.__doc__ == other.__doc__, name
+        parameters = [inspect.signature(verb).parameters for verb in (one, other)]
+        assert parameters[0] == parameters[1], name
+
+
+def test_a_client_holds_more_watchers_than_httpx_would(gateway: GatewayThread) -> None:
+    async def first_events() -> set[str]:
+        async with AsyncClient(gateway.url) as client, asyncio.timeout(20):
+            job = await client.create("red")
+            watchers = [client.watch(job) for _ in range(120)]
+            # Each keeps its connection until it is closed.
+            events = await asyncio.gather(*(anext(watcher) for watcher in watchers))
+            for watcher in watchers:
+                await watcher.aclose()
+        return {event.id for event in events}
+
+    assert len(asyncio.run(first_events())) == 1
 
 
 def test_models_are_listed_and_one_has_its_classes(client: Client) -> None:
