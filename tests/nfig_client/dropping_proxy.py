@@ -43,7 +43,11 @@ class DroppingProxy:
                 return
             self.num_connections += 1
             budget = next(self._budgets, None)
-            server = socket.create_connection(("127.0.0.1", self._target_port))
+            try:
+                server = socket.create_connection(("127.0.0.1", self._target_port))
+            except OSError:
+                client.close()
+                continue
             threading.Thread(target=_pass_on, args=(client, server)).start()
             threading.Thread(target=self._answer, args=(server, client, budget)).start()
 
