@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -9,7 +10,7 @@ from urllib.parse import urlsplit
 
 from nfig_client import Backoff, BandCompleted, Client, Event, JobCompleted
 from service.stack.choice import EngineName
-from service.stack.parts import start_gateway
+from service.stack.processes import start_process
 from service.stack.running import RunningStack
 from tests.nfig_client.dropping_proxy import DroppingProxy
 
@@ -30,7 +31,12 @@ def test_a_watcher_goes_on_at_the_gateway_that_replaces_a_killed_one(
             seen = [next(events)]
             stack.gateway.process.kill()
             stack.gateway.process.wait()
-            again, _ = start_gateway(stack.redis.url, port, tmp_path)
+            again = start_process(
+                "gateway",
+                [sys.executable, "-m", "service.gateway"],
+                log=tmp_path / "gateway.log",
+                environment={"NFIG_REDIS_URL": stack.redis.url, "NFIG_PORT": str(port)},
+            )
             try:
                 seen += events
                 assert proxy.num_cuts == 1

@@ -22,13 +22,14 @@ from nfig.generation import BandStep
 from nfig.images import encode_image
 from nfig.pipeline import NFIGPipeline
 from nfig_client import AsyncClient, BandCompleted, Client
+from service.stack.running import RunningStack
 from service.stack.stream import parse_events
 
 SEED = 7
 SAMPLING = {"guidance_scale": 2.0, "top_k": 40, "top_p": 0.95, "temperature": 0.9}
 REQUESTS = {"whole": SAMPLING, "stopped early": {**SAMPLING, "bands": 4}}
 Options = dict[str, Any]
-Door = Callable[[str, Options], list[bytes]]
+Door = Callable[[RunningStack, Options], list[bytes]]
 
 
 @pytest.fixture(params=list(REQUESTS.values()), ids=list(REQUESTS))
@@ -37,23 +38,23 @@ def options(request: pytest.FixtureRequest) -> Options:
     return dict(request.param)
 
 
-def rest_json(url: str, options: Options) -> list[bytes]:
+def rest_json(stack: RunningStack, options: Options) -> list[bytes]:
     body = {"prompt": "cat", "seed": SEED, "n": 2, **options}
-    answer = httpx.post(f"{url}/v1/images/generations", json=body, timeout=60).json()
+    answer = httpx.post(f"{stack.gateway_url}/v1/images/generations", json=body, timeout=60).json()
     return [base64.b64decode(image["b64_json"]) for image in answer["data"]]
 
 
-def rest_picture(url: str, options: Options) -> list[bytes]:
+def rest_picture(stack: RunningStack, options: Options) -> list[bytes]:
     """One picture is all that such an answer can hold."""
     body = {"prompt": "cat", "seed": SEED, **options}
     headers = {"accept": "image/png"}
-    target = f"{url}/v1/images/generations"
+    target = f"{stack.gateway_url}/v1/images/generations"
     return [httpx.post(target, json=body, headers=headers, timeout=60).content]
 
 
-def rest_stream(url: str, options: Options) -> list[bytes]:
+def rest_stream(stack: RunningStack, options: Options) -> list[bytes]:
     body = {"prompt": "cat", "seed": SEED, "n": 2, "stream": True, "partial_images": 2, **options}
-    target = f"{url}/v1/images/generations"
+    target = f"{stack.gateway_url}/v1/images/generations"
     with httpx.stream("POST", target, json=body, timeout=60) as answer:
         events = [data for _, data in parse_events(answer.iter_lines())]
     whole = [data for data in events if data["type"] == "image_generation.completed"]
@@ -61,22 +62,22 @@ def rest_stream(url: str, options: Options) -> list[bytes]:
     return [base64.b64decode(data["b64_json"]) for data in whole]
 
 
-def native_job(url: str, options: Options) -> list[bytes]:
+def native_job(stack: RunningStack, options: Options) -> list[bytes]:
     body = {"class_label": "cat", "seed": SEED, "num_images": 2, **options}
     headers = {"prefer": "wait=60"}
-    job = httpx.post(f"{url}/v1/jobs", json=body, headers=headers, timeout=70).json()
+    job = httpx.post(f"{stack.gateway_url}/v1/jobs", json=body, headers=headers, timeout=70).json()
     return [httpx.get(image["url"]).content for image in job["images"]]
 
 
-def client(url: str, options: Options) -> list[bytes]:
-    with Client(url) as opened:
+def client(stack: RunningStack, options: Options) -> list[bytes]:
+    with Client(stack.gateway_url) as opened:
         drawn = opened.generate("cat", num_images=2, seed=SEED, **options)
         return [image.content for image in drawn.images]
 
 
-def async_client(url: str, options: Options) -> list[bytes]:
+def async_client(stack: RunningStack, options: Options) -> list[bytes]:
     async def draw() -> list[bytes]:
-        async with AsyncClient(url) as opened:
+        async with AsyncClient(stack.gateway_url) as opened:
             drawn = await opened.generate("cat", num_images=2, seed=SEED, **options)
             return [image.content for image in drawn.images]
 
@@ -94,10 +95,10 @@ DOORS: dict[str, Door] = {
 
 
 @pytest.mark.parametrize("door", DOORS.values(), ids=DOORS.keys())
-def test_every_door_gives_the_same_bytes(url: str, options: Options, door: Door) -> None:
-    expected = rest_json(url, options)
+def test_every_door_gives_the_same_bytes(stack: RunningStack, options: Options, door: Door) -> None:
+    expected = rest_json(stack, options)
     assert len(set(expected)) == 2
-    drawn = door(url, options)
+    drawn = door(stack, options)
     assert drawn == expected[: len(drawn)]
 
 
@@ -107,7 +108,7 @@ def pipeline(tiny_checkpoint: Path) -> NFIGPipeline:
 
 
 def test_the_library_draws_the_same_tokens_and_bytes(
-    url: str, options: Options, pipeline: NFIGPipeline
+    stack: RunningStack, options: Options, pipeline: NFIGPipeline
 ) -> None:
     digests: dict[tuple[int, int], str] = {}
 
@@ -117,7 +118,7 @@ def test_the_library_draws_the_same_tokens_and_bytes(
             digests[index, step.band] = hashlib.sha256(content).hexdigest()
 
     drawn = pipeline(["cat"], num_images=2, seed=SEED, callback_on_band_end=note, **options)
-    with Client(url) as opened:
+    with Client(stack.gateway_url) as opened:
         events = list(opened.stream("cat", num_images=2, seed=SEED, **options))
         served = opened.images(events[0].job).images
     bands = [event for event in events if isinstance(event, BandCompleted)]
