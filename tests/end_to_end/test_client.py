@@ -26,7 +26,7 @@ def test_a_watcher_goes_on_at_the_gateway_that_replaces_a_killed_one(
         port = urlsplit(stack.gateway_url).port
         assert port is not None
         # Cut after a few events: the rest can come from the other gateway alone.
-        with DroppingProxy(port, iter([1200])) as proxy, Client(proxy.url, backoff=patient) as far:
+        with DroppingProxy(port, iter([2500])) as proxy, Client(proxy.url, backoff=patient) as far:
             events = far.watch(job.id)
             seen = [next(events)]
             stack.gateway.process.kill()

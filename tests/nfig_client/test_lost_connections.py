@@ -25,7 +25,7 @@ def test_wherever_a_connection_is_cut_every_event_is_seen_once_and_in_order(
     assert isinstance(whole[-1], JobCompleted)
     num_cuts = 0
     # From the head of an answer with one event to the whole of it.
-    for budget in range(900, 5500, 317):
+    for budget in range(1500, 5500, 317):
         with DroppingProxy(gateway.port, repeat(budget)) as proxy:
             through = open_client(proxy.url)
             seen = list(through.watch(job.id))
@@ -39,7 +39,7 @@ def test_a_job_is_watched_while_it_is_drawn_over_connections_that_break(
     open_client: OpenClient, gateway: GatewayThread
 ) -> None:
     gateway.engine.band_seconds = 0.03
-    with DroppingProxy(gateway.port, chain([2000], repeat(1000))) as proxy:
+    with DroppingProxy(gateway.port, chain([3000], repeat(1600))) as proxy:
         through = open_client(proxy.url)
         events = list(through.stream("red", num_images=2))
         through.close()
