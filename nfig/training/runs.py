@@ -19,14 +19,19 @@ from nfig.config import ModelConfig
 from nfig.data import HELD_OUT_PER_CLASS, LabelledImages
 from nfig.model import NFIGModel
 from nfig.tokenizer import FRVAE
+from nfig.tokenizer.dinov2 import DinoWeights, read_dinov2
+from nfig.tokenizer.vit import ViTEncoder
 from nfig.training import processes
 from nfig.training.card import read_recipe, write_card
 from nfig.training.decoder_trainer import DecoderTask
+from nfig.training.devices import device_named
 from nfig.training.loop import TrainingResult, train
 from nfig.training.options import TrainingOptions
+from nfig.training.preview_trainer import PreviewTask
 from nfig.training.reporting import Reporter
 from nfig.training.run_folder import RunFolder
 from nfig.training.schedule import Shares
+from nfig.training.terms import LossTerms
 from nfig.training.tokenizer_trainer import TokenizerTask
 from nfig.training.transformer_trainer import TransformerTask, assemble
 from nfig.transformer import NextFrequencyTransformer
@@ -34,11 +39,11 @@ from nfig.transformer import NextFrequencyTransformer
 TOKENIZER_FOLDER = "tokenizer"
 """Inside a transformer's run: the checkpoint whose tokens it predicts."""
 MODEL_FOLDER = "model"
-"""Inside a decoder's run: the checkpoint that gets it."""
+"""Inside a decoder's run, or a preview decoder's: the checkpoint that gets it."""
 CACHED_IMAGES = "tokens.pt"
 
 
-def train_tokenizer(
+def train_tokenizer(  # noqa: PLR0913 - all but two are keywords
     config: ModelConfig,
     data: LabelledImages,
     *,
@@ -48,25 +53,37 @@ def train_tokenizer(
     start_from: Path | None = None,
     held_out: int = HELD_OUT_PER_CLASS,
     attribution: str = "",
+    terms: LossTerms | None = None,
+    encoder_weights: Path | None = None,
 ) -> TrainingResult:
-    """Begins or resumes the run; `start_from` is a checkpoint whose tokenizer is trained further.
+    """Begins or resumes the run; `start_from` is a checkpoint whose tokenizer is trained further,
+    `encoder_weights` a file of DINOv2's, which makes the encoder a vision transformer.
 
     Raises ValueError if data and config do not fit, or the run is another training.
     """
     _check_data(config, data)
+    device = device_named(options.device)
+    dino = _dino(encoder_weights, start_from)
+    if dino is not None:
+        config = dataclasses.replace(config, tokenizer=dino.encoder_of(config.tokenizer))
     config = dataclasses.replace(config, class_names=data.class_names)
     training, rest = _split(data, held_out, options)
     recipe = {} if start_from is None else read_recipe(start_from)
-    tokenizer = _first_tokenizer(config, start_from, seed=options.seed)
+    tokenizer = _first_tokenizer(config, start_from, dino, seed=options.seed)
     with processes.main_first():
-        run.begin(_facts("tokenizer", config, data, options, recipe, attribution))
+        facts = _facts("tokenizer", config, data, options, recipe, attribution)
+        facts["options"].update(terms.changed() if terms else {})
+        if dino is not None:
+            facts["options"]["encoder_weights"] = dino.digest
+        run.begin(facts)
     task = TokenizerTask(
-        tokenizer,
+        tokenizer.to(device),
         training=training,
         held_out=rest,
         autocast=options.autocast,
         learnt_codebook=start_from is not None,
         accumulate=options.accumulate,
+        terms=terms,
     )
     return train(task, options, run, reporter)
 
@@ -92,6 +109,7 @@ def train_transformer(  # noqa: PLR0913 - all but two are keywords
         config, tokenizer=tokenizer_config.tokenizer, class_names=data.class_names
     )
     _check_data(config, data)
+    device = device_named(options.device)
     training, rest = _split(data, held_out, options)
     recipe = read_recipe(tokenizer_from)
     facts = _facts("transformer", config, data, options, recipe, attribution)
@@ -103,7 +121,7 @@ def train_transformer(  # noqa: PLR0913 - all but two are keywords
     model.tokenizer.load_state_dict(tokenizer.state_dict())
     model.tokenizer.eval().requires_grad_(False)
     task = TransformerTask(
-        model,
+        model.to(device),
         training=training,
         held_out=rest,
         autocast=options.autocast,
@@ -134,8 +152,9 @@ def train_decoder(
     model = checkpoint.load(model_from)
     if palette_size is not None:
         torch.manual_seed(options.seed)
-        model = _with_palette(model, palette_size)
+        model = _with_options(model, palette_size=palette_size)
     _check_data(model.config, data)
+    device = device_named(options.device)
     training, rest = _split(data, held_out, options)
     recipe = read_recipe(model_from)
     facts = _facts("decoder", model.config, data, options, recipe, attribution)
@@ -144,12 +163,49 @@ def train_decoder(
         _keep(model_from, run.path / MODEL_FOLDER)
     torch.manual_seed(options.seed)
     task = DecoderTask(
-        model.tokenizer,
+        model.tokenizer.to(device),
         training=training,
         held_out=rest,
         autocast=options.autocast,
         token_cache=run.path / CACHED_IMAGES,
         accumulate=options.accumulate,
+    )
+    return train(task, options, run, reporter)
+
+
+def train_preview_decoder(
+    data: LabelledImages,
+    *,
+    model_from: Path,
+    channels: int,
+    run: RunFolder,
+    options: TrainingOptions,
+    reporter: Reporter,
+    held_out: int = HELD_OUT_PER_CLASS,
+    attribution: str = "",
+) -> TrainingResult:
+    """Begins or resumes the run, which gives the checkpoint `model_from` a light decoder of
+    previews, or trains the one of that width that it has; all else stays as it is.
+
+    Raises ValueError if data and checkpoint do not fit, or the run is another training.
+    """
+    if channels < 1:
+        raise ValueError(f"channels must be a multiple of 4: {channels}")
+    torch.manual_seed(options.seed)
+    model = _with_options(checkpoint.load(model_from), preview_channels=channels)
+    _check_data(model.config, data)
+    training, rest = _split(data, held_out, options)
+    recipe = read_recipe(model_from)
+    facts = _facts("preview decoder", model.config, data, options, recipe, attribution)
+    with processes.main_first():
+        run.begin({**facts, "model_digest": checkpoint.digest(model_from)})
+        _keep(model_from, run.path / MODEL_FOLDER)
+    task = PreviewTask(
+        model.tokenizer,
+        training=training,
+        held_out=rest,
+        autocast=options.autocast,
+        token_cache=run.path / CACHED_IMAGES,
     )
     return train(task, options, run, reporter)
 
@@ -171,8 +227,14 @@ def publish(run: RunFolder, folder: Path) -> str:
         checkpoint.save_tokenizer(config, tokenizer, folder)
     elif facts["kind"] == "decoder":
         model = checkpoint.load(run.path / MODEL_FOLDER)
-        model = _with_palette(model, config.tokenizer.palette_size)
+        model = _with_options(model, palette_size=config.tokenizer.palette_size)
         model.tokenizer.decoder.load_state_dict(state["averaged"])
+        checkpoint.save(model, folder)
+    elif facts["kind"] == "preview decoder":
+        model = checkpoint.load(run.path / MODEL_FOLDER)
+        model = _with_options(model, preview_channels=config.tokenizer.preview_channels)
+        assert model.tokenizer.preview_decoder is not None
+        model.tokenizer.preview_decoder.load_state_dict(state["averaged"])
         checkpoint.save(model, folder)
     else:
         transformer = NextFrequencyTransformer(config.transformer, config.tokenizer)
@@ -189,11 +251,11 @@ def _keep(source: Path, folder: Path) -> None:
         shutil.copytree(source, folder)
 
 
-def _with_palette(model: NFIGModel, size: int) -> NFIGModel:
-    """The model with a decoder of that palette, which keeps the weights that fit."""
-    if size == model.config.tokenizer.palette_size:
+def _with_options(model: NFIGModel, **options: Any) -> NFIGModel:
+    """The model with these options of its tokenizer, which keeps the weights that fit."""
+    tokenizer_config = dataclasses.replace(model.config.tokenizer, **options)
+    if tokenizer_config == model.config.tokenizer:
         return model
-    tokenizer_config = dataclasses.replace(model.config.tokenizer, palette_size=size)
     changed = NFIGModel(dataclasses.replace(model.config, tokenizer=tokenizer_config))
     weights = changed.state_dict()
     kept = {
@@ -205,12 +267,25 @@ def _with_palette(model: NFIGModel, size: int) -> NFIGModel:
     return changed
 
 
-def _first_tokenizer(config: ModelConfig, start_from: Path | None, *, seed: int) -> FRVAE:
+def _dino(file: Path | None, start_from: Path | None) -> DinoWeights | None:
+    if file is not None and start_from is not None:
+        raise ValueError("encoder_weights: the tokenizer of start_from has an encoder already")
+    return None if file is None else read_dinov2(file)
+
+
+def _first_tokenizer(
+    config: ModelConfig, start_from: Path | None, dino: DinoWeights | None, *, seed: int
+) -> FRVAE:
     if start_from is None:
         torch.manual_seed(seed)
-        return FRVAE(config.tokenizer)
+        tokenizer = FRVAE(config.tokenizer)
+        if dino is not None:
+            assert isinstance(tokenizer.encoder, ViTEncoder)
+            dino.fill(tokenizer.encoder)
+        return tokenizer
     started_config, tokenizer = checkpoint.load_tokenizer(start_from)
-    if started_config.tokenizer != config.tokenizer:
+    started, tokenizer.preview_decoder = started_config.tokenizer, None
+    if dataclasses.replace(started, preview_channels=0) != config.tokenizer:
         raise ValueError(f"start_from: {start_from} has a tokenizer of another config")
     return tokenizer.train().requires_grad_(True)
 
@@ -259,6 +334,7 @@ def _facts(
     """Of a run, as plain JSON values."""
     plain_options = dataclasses.asdict(options)
     plain_options["betas"] = list(options.betas)
+    del plain_options["device"]
     if options.accumulate == 1:
         # Younger than the first runs, which must not be taken for other trainings.
         del plain_options["accumulate"]

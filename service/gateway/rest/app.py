@@ -66,5 +66,5 @@ def _services(queue: JobQueue, settings: GatewaySettings, metrics: Metrics) -> S
         fleet=fleet,
         admission=Admission(queue=queue, fleet=fleet, settings=settings, metrics=metrics),
         generation=ImageGeneration(queue=queue, settings=settings, metrics=metrics),
-        jobs=NativeJobs(queue=queue, settings=settings),
+        jobs=NativeJobs(queue=queue, fleet=fleet, settings=settings),
     )
