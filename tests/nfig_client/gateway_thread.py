@@ -20,6 +20,7 @@ from service.jobs.queue import QueueLimits
 from service.metrics import Metrics
 from service.settings import GatewaySettings
 from service.worker.heartbeat import Heartbeat
+from service.worker.learned_pace import LearnedPace
 from service.worker.worker import Worker
 
 T = TypeVar("T")
@@ -97,6 +98,7 @@ class GatewayThread:
             worker_id="w",
             engine_name="fake",
             ttl_seconds=5.0,
+            pace=LearnedPace(slots=8),
         )
         worker = Worker(
             worker_id="w",
