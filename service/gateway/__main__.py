@@ -3,20 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 
 import uvicorn
+from fastapi import FastAPI
 
+from service.gateway.access.access import check_exposure
 from service.gateway.rest.app import create_app
+from service.gateway.rest.internal import internal_listener
 from service.jobs.redis_queue import RedisQueue
 from service.logs import configure_logs
 from service.metrics import Metrics
 from service.settings import GatewaySettings, read_settings
 
+logger = logging.getLogger(__name__)
+
 
 def main() -> None:
     settings = read_settings(GatewaySettings)
     configure_logs(process="gateway")
+    try:
+        logger.info(check_exposure(settings))
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
     asyncio.run(serve(settings))
 
 
@@ -27,7 +37,9 @@ async def serve(settings: GatewaySettings) -> None:
         signal.signal(number, lambda _number, _frame: None)
     queue = RedisQueue.from_settings(settings)
     try:
-        app = create_app(queue=queue, settings=settings, metrics=Metrics())
+        app = _app(queue, settings)
+        services = app.state.services
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, services.access.reload)
         config = uvicorn.Config(
             app,
             host=settings.host,
@@ -37,9 +49,17 @@ async def serve(settings: GatewaySettings) -> None:
             # Without it an open stream would keep the process alive for as long as it lasts.
             timeout_graceful_shutdown=settings.shutdown_grace_seconds,
         )
-        await uvicorn.Server(config).serve()
+        async with internal_listener(services):
+            await uvicorn.Server(config).serve()
     finally:
         await queue.close()
+
+
+def _app(queue: RedisQueue, settings: GatewaySettings) -> FastAPI:
+    try:
+        return create_app(queue=queue, settings=settings, metrics=Metrics())
+    except ValueError as error:
+        raise SystemExit(f"NFIG_API_KEYS_FILE: {error}") from None
 
 
 if __name__ == "__main__":

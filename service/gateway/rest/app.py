@@ -7,13 +7,16 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
+from service.gateway.access.access import Access
 from service.gateway.admission import Admission
 from service.gateway.cards import FleetCache
 from service.gateway.native_jobs import NativeJobs
-from service.gateway.rest import errors, health, images, job_events, jobs, models, pictures
+from service.gateway.rest import cors, errors, health, images, job_events, jobs, models, pictures
 from service.gateway.rest.body_limit import BodyLimitMiddleware
 from service.gateway.rest.errors import ErrorMiddleware
+from service.gateway.rest.openapi import complete_document
 from service.gateway.rest.request_id import RequestIdMiddleware
+from service.gateway.rest.response_headers import ResponseHeadersMiddleware
 from service.gateway.rest.services import Services
 from service.gateway.use_cases import ImageGeneration
 from service.jobs.queue import JobQueue
@@ -26,7 +29,7 @@ job: created, watched and cancelled by id."""
 
 
 def create_app(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) -> FastAPI:
-    """The app; whoever made the queue closes it."""
+    """The app; whoever made the queue closes it. Raises ValueError for a wrong keys file."""
     services = _services(queue, settings, metrics)
 
     @asynccontextmanager
@@ -46,10 +49,19 @@ def create_app(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) 
     # The last one added runs first.
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)
     app.add_middleware(ErrorMiddleware)
+    cors.install(app, settings)
+    app.add_middleware(ResponseHeadersMiddleware)
     app.add_middleware(RequestIdMiddleware)
     errors.install(app)
-    for module in (images, jobs, job_events, pictures, models, health):
+    for module in (images, jobs, job_events, pictures, models):
         app.include_router(module.router())
+    if settings.internal_port is None:
+        app.include_router(health.router())
+    complete_document(
+        app,
+        asks_for_keys=services.access.asks_for_keys,
+        links_without_key=settings.links_without_key,
+    )
     return app
 
 
@@ -63,6 +75,7 @@ def _services(queue: JobQueue, settings: GatewaySettings, metrics: Metrics) -> S
         queue=queue,
         settings=settings,
         metrics=metrics,
+        access=Access(queue=queue, settings=settings),
         fleet=fleet,
         admission=Admission(queue=queue, fleet=fleet, settings=settings, metrics=metrics),
         generation=ImageGeneration(queue=queue, settings=settings, metrics=metrics),

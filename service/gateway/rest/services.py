@@ -7,6 +7,7 @@ from typing import Annotated, cast
 
 from fastapi import Depends, Path, Request
 
+from service.gateway.access.access import Access
 from service.gateway.admission import Admission
 from service.gateway.cards import FleetCache
 from service.gateway.native_jobs import NativeJobs
@@ -21,6 +22,7 @@ class Services:
     queue: JobQueue
     settings: GatewaySettings
     metrics: Metrics
+    access: Access
     fleet: FleetCache
     admission: Admission
     generation: ImageGeneration
