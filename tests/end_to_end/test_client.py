@@ -39,7 +39,7 @@ def test_a_watcher_goes_on_at_the_gateway_that_replaces_a_killed_one(
             )
             try:
                 seen += events
-                assert proxy.num_cuts == 1
+                assert proxy.num_connections > 1
                 assert isinstance(seen[-1], JobCompleted)
                 assert ids(seen) == ids(client.watch(job))
             finally:

@@ -30,7 +30,8 @@ PATIENCE_SECONDS = 30.0
 class GatewayThread:
     """A context manager; `url` answers inside it."""
 
-    def __init__(self) -> None:
+    def __init__(self, **settings: object) -> None:
+        self._settings = settings
         self.engine = FakeEngine()
         self.queue = MemoryQueue(QueueLimits(max_depth=8))
         self._loop = asyncio.new_event_loop()
@@ -76,7 +77,8 @@ class GatewayThread:
         self.call(self._stop_server())
 
     async def _serve(self) -> None:
-        settings = GatewaySettings(models_ttl_seconds=0, queue_timeout_seconds=5)
+        values = {"models_ttl_seconds": 0, "queue_timeout_seconds": 5, **self._settings}
+        settings = GatewaySettings(**values)
         app = create_app(queue=self.queue, settings=settings, metrics=Metrics())
         listener = socket.create_server(("127.0.0.1", self._port))
         self._port = listener.getsockname()[1]
