@@ -154,9 +154,9 @@ async def test_a_refusal_is_retried_when_the_service_says_so(call: Call, queue: 
     queue.refused = 0
     submit = queue.submit
 
-    async def counting(request: Any) -> Any:
+    async def counting(request: Any, **more: Any) -> Any:
         queue.refused += queue.refuse_submit is not None
-        return await submit(request)
+        return await submit(request, **more)
 
     queue.submit = counting
     async with asyncio.timeout(30), asyncio.TaskGroup() as both:
