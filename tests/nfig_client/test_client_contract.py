@@ -59,6 +59,14 @@ def test_every_option_arrives(client: Client) -> None:
     assert client.generate(0, seed=7, model="fake").images[0].digest == plain.images[0].digest
 
 
+def test_a_generation_in_no_hurry_has_all_its_bands(client: Client) -> None:
+    drawn = client.generate("red", deadline_ms=60_000, start_within_ms=60_000)
+    assert drawn.images[0].bands_completed == drawn.job.bands
+    with pytest.raises(InvalidRequestError) as caught:
+        client.create("red", deadline_ms=0)
+    assert caught.value.field == "deadline_ms"
+
+
 def test_a_stream_is_the_whole_log_with_previews_behind_their_addresses(client: Client) -> None:
     events = list(client.stream("red", seed=7, previews=2))
     assert [type(event) for event in events] == [
