@@ -29,7 +29,8 @@ class Services:
     jobs: NativeJobs
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
+    # Not a plain function: FastAPI would send that to a thread.
     return cast(Services, request.app.state.services)
 
 
