@@ -37,6 +37,7 @@ from service.jobs.progress import (
 from service.jobs.queue import (
     ANYBODY,
     MAX_POSITION,
+    Attendee,
     Backlog,
     IdempotencyKey,
     Lease,
@@ -63,12 +64,18 @@ class _Record:
     log: list[LoggedEvent] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
     expires_at: float | None = None
+    attendees: dict[str, float] = field(default_factory=dict)
+    """Until when they have said that they wait."""
     upload: bytes | None = None
     upload_until: float = 0.0
 
     def has_key(self, once: IdempotencyKey, tenant: str) -> bool:
         mine = self.once is not None and self.once.key == once.key
         return mine and self.job.tenant == tenant
+
+    def is_unwanted(self, now: float) -> bool:
+        abandoned = self.job.attached and all(until < now for until in self.attendees.values())
+        return self.cancel_wanted or abandoned
 
     def is_late(self, now: float) -> bool:
         return self.start_by is not None and now > self.start_by
@@ -101,11 +108,14 @@ class MemoryQueue:
         *,
         owner: Owner = ANYBODY,
         upload: bytes | None = None,
+        attendee: Attendee | None = None,
     ) -> Job:
-        job = (await self._submit(request, owner=owner)).job
+        job = (await self._submit(request, owner=owner, attached=attendee is not None)).job
         record = self._records[job.id]
         record.upload = upload
         record.upload_until = self._clock() + self._limits.upload_seconds
+        if attendee is not None:
+            await self.attend([job.id], attendee)
         return job
 
     async def submit_once(
@@ -135,7 +145,12 @@ class MemoryQueue:
         return budget(full_at, now, per_minute=per_minute, allowed=after is not None)
 
     async def _submit(
-        self, request: GenerationRequest, *, owner: Owner, once: IdempotencyKey | None = None
+        self,
+        request: GenerationRequest,
+        *,
+        owner: Owner,
+        once: IdempotencyKey | None = None,
+        attached: bool = False,
     ) -> Submission:
         theirs = sum(each.job.tenant == owner.tenant for each in self._outstanding.values())
         if owner.max_jobs is not None and theirs >= owner.max_jobs:
@@ -148,6 +163,7 @@ class MemoryQueue:
             state=JobState.QUEUED,
             created_at=self._clock(),
             tenant=owner.tenant,
+            attached=attached,
         )
         limit = start_limit_ms(request)
         start_by = None if limit is None else job.created_at + limit / 1000
@@ -207,6 +223,18 @@ class MemoryQueue:
         elif record.job.state is JobState.RUNNING:
             record.cancel_wanted = True
 
+    async def attend(self, job_ids: Sequence[str], attendee: Attendee) -> None:
+        for job_id in job_ids:
+            if record := self._outstanding.get(job_id):
+                record.attendees[attendee.id] = self._clock() + attendee.seconds
+
+    async def leave(self, job_id: str, attendee: Attendee) -> None:
+        record = self._outstanding.get(job_id)
+        if record is not None and record.job.attached:
+            record.attendees.pop(attendee.id, None)
+            if record.is_unwanted(self._clock()):
+                await self.cancel(job_id)
+
     async def depth(self) -> int:
         return len(self._outstanding)
 
@@ -251,7 +279,7 @@ class MemoryQueue:
     async def renew(self, lease: Lease) -> bool:
         record = self._held(lease)
         record.lease_until = self._clock() + self._limits.lease_seconds
-        return record.cancel_wanted
+        return record.is_unwanted(self._clock())
 
     async def publish(
         self,
@@ -265,7 +293,7 @@ class MemoryQueue:
             record.progress[event.image_index] = progress_of(event)
             record.pictures.update(pictures)
             await self._append(record, event)
-        return record.cancel_wanted
+        return record.is_unwanted(self._clock())
 
     async def finish(self, lease: Lease, event: TerminalEvent) -> None:
         await self._end(self._held(lease), event)
@@ -296,7 +324,7 @@ class MemoryQueue:
         return state is JobState.QUEUED or (state is JobState.RUNNING and lapsed)
 
     async def _start(self, record: _Record, worker_id: str) -> Lease | None:
-        if record.cancel_wanted:
+        if record.is_unwanted(self._clock()):
             await self._end(record, JobCancelled())
             return None
         if record.job.attempts >= self._limits.max_attempts:
@@ -315,7 +343,7 @@ class MemoryQueue:
         return Lease(job=record.job, worker_id=worker_id, epoch=record.epoch, leased_at=now)
 
     async def _end(self, record: _Record, event: TerminalEvent) -> None:
-        record.job = replace(record.job, state=state_after(event))
+        record.job = replace(record.job, state=state_after(event), attached=False)
         record.expires_at = self._clock() + self._limits.retention_seconds
         record.upload = None
         del self._outstanding[record.job.id]

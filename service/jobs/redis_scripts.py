@@ -17,15 +17,17 @@ class Scripts:
     """One attribute per script; what each takes and returns stands in its head comment."""
 
     def __init__(self, redis: Redis) -> None:
-        self.submit = _script(redis, "submit")
-        self.lease = _script(redis, "ending", "lease")
-        self.renew = _script(redis, "renew")
-        self.publish = _script(redis, "publish")
+        self.submit = _script(redis, "attendance", "submit")
+        self.lease = _script(redis, "ending", "attendance", "lease")
+        self.renew = _script(redis, "attendance", "renew")
+        self.publish = _script(redis, "attendance", "publish")
         self.finish = _script(redis, "ending", "finish")
         self.hand_back = _script(redis, "hand_back")
         self.position = _script(redis, "position")
         self.backlog = _script(redis, "backlog")
         self.cancel = _script(redis, "ending", "cancel")
+        self.attend = _script(redis, "attendance", "attend")
+        self.leave = _script(redis, "ending", "attendance", "leave", "cancel")
         self.count_request = _script(redis, "count_request")
         self.fail_late = _script(redis, "ending", "fail_late")
         self.register = _script(redis, "register")

@@ -151,9 +151,10 @@ class RedisWorkerVerbs(RedisStore):
                 ],
             )
         leases = []
-        for job_id, request, created, epoch, attempts, tenant, now in found:
+        for job_id, request, created, epoch, attempts, tenant, now, attached in found:
             try:
-                job = job_of(job_id.decode(), request, b"running", created, attempts, tenant)
+                facts = (request, b"running", created, attempts, tenant)
+                job = job_of(job_id.decode(), *facts, attached=bool(attached))
             except ValueError:
                 # Not the worker's end: it would take the next worker with it, too.
                 logger.exception("job %s cannot be read", job_id.decode())

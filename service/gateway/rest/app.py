@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from service.gateway.access.access import Access
 from service.gateway.admission import Admission
+from service.gateway.attendance import Attendance
 from service.gateway.cards import FleetCache
 from service.gateway.native_jobs import NativeJobs
 from service.gateway.rest import (
@@ -46,6 +47,7 @@ def create_app(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) 
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         yield
         await services.generation.close()
+        await services.attendance.close()
 
     app = FastAPI(
         title="NFIG Serve",
@@ -85,13 +87,19 @@ def _services(queue: JobQueue, settings: GatewaySettings, metrics: Metrics) -> S
         ttl_seconds=settings.models_ttl_seconds,
         timeout_seconds=settings.queue_timeout_seconds,
     )
+    attendance = Attendance(queue=queue, settings=settings)
     return Services(
         queue=queue,
         settings=settings,
         metrics=metrics,
         access=Access(queue=queue, settings=settings),
         fleet=fleet,
-        admission=Admission(queue=queue, fleet=fleet, settings=settings, metrics=metrics),
-        generation=ImageGeneration(queue=queue, settings=settings, metrics=metrics),
+        attendance=attendance,
+        admission=Admission(
+            queue=queue, fleet=fleet, settings=settings, metrics=metrics, attendance=attendance
+        ),
+        generation=ImageGeneration(
+            queue=queue, settings=settings, metrics=metrics, attendance=attendance
+        ),
         jobs=NativeJobs(queue=queue, fleet=fleet, settings=settings),
     )

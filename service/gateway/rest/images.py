@@ -156,7 +156,7 @@ async def _accept(
     draft: Draft,
     services: Services,
 ) -> AcceptedJob:
-    accepted = await services.admission.accept(draft, caller=caller)
+    accepted = await services.admission.accept(draft, caller=caller, attached=True)
     logger.info(
         "request %s became job %s, user %r", request_id(request.scope), accepted.job.id, body.user
     )

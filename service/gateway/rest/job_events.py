@@ -71,7 +71,10 @@ async def _events(
 ) -> AsyncGenerator[ServerEvent]:
     addresses = JobAddresses(request, job.id)
     try:
-        async with aclosing(services.jobs.watch(job.id, after=after)) as log:
+        async with (
+            services.attendance.watching(job),
+            aclosing(services.jobs.watch(job.id, after=after)) as log,
+        ):
             async for logged in log:
                 yield job_event(job, logged, addresses)
     except Exception as error:

@@ -9,6 +9,7 @@ from fastapi import Depends, Path, Request
 
 from service.gateway.access.access import Access
 from service.gateway.admission import Admission
+from service.gateway.attendance import Attendance
 from service.gateway.cards import FleetCache
 from service.gateway.native_jobs import NativeJobs
 from service.gateway.use_cases import ImageGeneration
@@ -24,6 +25,7 @@ class Services:
     metrics: Metrics
     access: Access
     fleet: FleetCache
+    attendance: Attendance
     admission: Admission
     generation: ImageGeneration
     jobs: NativeJobs

@@ -6,7 +6,8 @@
 --       prefix of jobs, suffix of logs, suffix of pictures (which jobs it meets, only the stream knows),
 --       started event with %d for the attempt, failed event, cancelled event,
 --       event of a job that did not start in time
--- Returns a list of {job id, request, created, epoch, attempts, tenant, now in microseconds}, and
+-- Returns a list of {job id, request, created, epoch, attempts, tenant, now in microseconds,
+-- 1 if it is attached}, and
 -- the id of the newest entry.
 local waiting, outstanding = KEYS[1], KEYS[2]
 local group, worker, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -29,7 +30,7 @@ local function hold(job, id, entry)
   redis.call('XADD', job .. ARGV[8], '*', 'event', (ARGV[10]:gsub('%%d', attempts)))
   local facts = redis.call('HMGET', job, 'request', 'created', 'tenant')
   table.insert(leases, { id, facts[1], facts[2], epoch, attempts, facts[3],
-    string.format('%.0f', now) })
+    string.format('%.0f', now), attached(job) and 1 or 0 })
 end
 
 local function take(entries)
@@ -40,7 +41,7 @@ local function take(entries)
     if facts[1] ~= 'queued' and facts[1] ~= 'running' then
       redis.call('XACK', waiting, group, entry)
       redis.call('XDEL', waiting, entry)
-    elseif facts[2] then
+    elseif facts[2] or abandoned(job) then
       end_entry(entry, id, 'cancelled', ARGV[12])
     elseif tonumber(facts[3]) >= tonumber(ARGV[5]) then
       end_entry(entry, id, 'failed', ARGV[11])

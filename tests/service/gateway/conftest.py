@@ -41,6 +41,7 @@ from service.gateway.rest.app import create_app
 from service.jobs.memory_queue import MemoryQueue
 from service.jobs.queue import (
     ANYBODY,
+    Attendee,
     Backlog,
     IdempotencyKey,
     Owner,
@@ -121,6 +122,7 @@ class ScriptedQueue:
         *,
         owner: Owner = ANYBODY,
         upload: bytes | None = None,
+        attendee: Attendee | None = None,
     ) -> Job:
         await self._answer()
         if self.refuse_submit is not None:
@@ -163,6 +165,13 @@ class ScriptedQueue:
         await self._answer()
         await asyncio.sleep(self.cancel_seconds)
         self.cancelled.append(job_id)
+
+    async def attend(self, job_ids: Sequence[str], attendee: Attendee) -> None:
+        await self._answer()
+
+    async def leave(self, job_id: str, attendee: Attendee) -> None:
+        """Nobody else waits for any job here."""
+        await self.cancel(job_id)
 
     async def events(self, job_id: str, *, after: str = "0") -> AsyncGenerator[LoggedEvent]:
         job = await self.job(job_id)
