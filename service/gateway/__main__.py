@@ -6,11 +6,13 @@ import asyncio
 import gc
 import logging
 import signal
+import socket
 
 import uvicorn
 from fastapi import FastAPI
 
 from service.gateway.access.access import check_exposure
+from service.gateway.drain import Drain
 from service.gateway.rest.app import create_app
 from service.gateway.rest.internal import internal_listener
 from service.jobs.redis_queue import RedisQueue
@@ -57,9 +59,23 @@ async def serve(settings: GatewaySettings) -> None:
             timeout_graceful_shutdown=settings.shutdown_grace_seconds,
         )
         async with internal_listener(services):
-            await uvicorn.Server(config).serve()
+            await _Public(config, services.drain).serve()
     finally:
         await queue.close()
+
+
+class _Public(uvicorn.Server):
+    """Tells the app when it stops: by itself it would wait for streams that do not know."""
+
+    def __init__(self, config: uvicorn.Config, drain: Drain) -> None:
+        super().__init__(config)
+        self._drain = drain
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        self._drain.begin()
+        await super().shutdown(sockets)
 
 
 def _app(queue: RedisQueue, settings: GatewaySettings) -> FastAPI:

@@ -11,6 +11,7 @@ from service.gateway.access.access import Access
 from service.gateway.admission import Admission
 from service.gateway.attendance import Attendance
 from service.gateway.cards import FleetCache
+from service.gateway.drain import Drain
 from service.gateway.native_jobs import NativeJobs
 from service.gateway.rest import (
     cors,
@@ -87,6 +88,7 @@ def _services(queue: JobQueue, settings: GatewaySettings, metrics: Metrics) -> S
         ttl_seconds=settings.models_ttl_seconds,
         timeout_seconds=settings.queue_timeout_seconds,
     )
+    drain = Drain()
     attendance = Attendance(queue=queue, settings=settings)
     return Services(
         queue=queue,
@@ -101,5 +103,6 @@ def _services(queue: JobQueue, settings: GatewaySettings, metrics: Metrics) -> S
         generation=ImageGeneration(
             queue=queue, settings=settings, metrics=metrics, attendance=attendance
         ),
-        jobs=NativeJobs(queue=queue, fleet=fleet, settings=settings),
+        jobs=NativeJobs(queue=queue, fleet=fleet, settings=settings, drain=drain),
+        drain=drain,
     )

@@ -61,6 +61,7 @@ def router() -> APIRouter:
             _events(request, job, services, after=start),
             keepalive_seconds=services.settings.keepalive_seconds,
             clients=services.metrics.stream_clients,
+            drain=services.drain,
         )
 
     return routes

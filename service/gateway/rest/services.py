@@ -11,6 +11,7 @@ from service.gateway.access.access import Access
 from service.gateway.admission import Admission
 from service.gateway.attendance import Attendance
 from service.gateway.cards import FleetCache
+from service.gateway.drain import Drain
 from service.gateway.native_jobs import NativeJobs
 from service.gateway.use_cases import ImageGeneration
 from service.jobs.queue import JobQueue
@@ -29,6 +30,7 @@ class Services:
     admission: Admission
     generation: ImageGeneration
     jobs: NativeJobs
+    drain: Drain
 
 
 async def _services(request: Request) -> Services:
