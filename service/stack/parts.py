@@ -143,12 +143,15 @@ def start_worker(plan: WorkerPlan, redis_url: str, logs: Path) -> tuple[ChildPro
     return worker, url
 
 
-def start_gateway(redis_url: str, port: int, logs: Path) -> tuple[ChildProcess, str]:
+def start_gateway(
+    redis_url: str, port: int, logs: Path, *, grpc_port: int
+) -> tuple[ChildProcess, str]:
     """A gateway that can be reached, and its URL. It may not be ready to draw yet."""
     environment = {
         "NFIG_REDIS_URL": redis_url,
         "NFIG_HOST": HOST,
         "NFIG_PORT": str(port),
+        "NFIG_GRPC_PORT": str(grpc_port),
     }
     command = [sys.executable, "-m", "service.gateway"]
     gateway = start_process("gateway", command, log=logs / "gateway.log", environment=environment)

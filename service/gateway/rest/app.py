@@ -7,15 +7,11 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from service.gateway.admission import Admission
-from service.gateway.cards import FleetCache
-from service.gateway.native_jobs import NativeJobs
 from service.gateway.rest import errors, health, images, job_events, jobs, models, pictures
 from service.gateway.rest.body_limit import BodyLimitMiddleware
 from service.gateway.rest.errors import ErrorMiddleware
 from service.gateway.rest.request_id import RequestIdMiddleware
-from service.gateway.rest.services import Services
-from service.gateway.use_cases import ImageGeneration
+from service.gateway.services import build_services
 from service.jobs.queue import JobQueue
 from service.metrics import Metrics
 from service.settings import GatewaySettings
@@ -27,7 +23,7 @@ job: created, watched and cancelled by id."""
 
 def create_app(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) -> FastAPI:
     """The app; whoever made the queue closes it."""
-    services = _services(queue, settings, metrics)
+    services = build_services(queue=queue, settings=settings, metrics=metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
@@ -51,20 +47,3 @@ def create_app(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) 
     for module in (images, jobs, job_events, pictures, models, health):
         app.include_router(module.router())
     return app
-
-
-def _services(queue: JobQueue, settings: GatewaySettings, metrics: Metrics) -> Services:
-    fleet = FleetCache(
-        queue,
-        ttl_seconds=settings.models_ttl_seconds,
-        timeout_seconds=settings.queue_timeout_seconds,
-    )
-    return Services(
-        queue=queue,
-        settings=settings,
-        metrics=metrics,
-        fleet=fleet,
-        admission=Admission(queue=queue, fleet=fleet, settings=settings, metrics=metrics),
-        generation=ImageGeneration(queue=queue, settings=settings, metrics=metrics),
-        jobs=NativeJobs(queue=queue, settings=settings),
-    )
