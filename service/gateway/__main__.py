@@ -59,11 +59,12 @@ async def serve(settings: GatewaySettings) -> None:
             # Without it an open stream would keep the process alive for as long as it lasts.
             timeout_graceful_shutdown=settings.shutdown_grace_seconds,
         )
-        rpc = RpcDoor(app.state.services) if settings.grpc_port else None
-        if rpc is not None:
-            await rpc.open()
-            logger.info("gRPC on %s:%d", settings.host, rpc.port)
-        await _Server(config, rpc).serve()
+        if settings.grpc_port:
+            async with RpcDoor(app.state.services) as rpc:
+                logger.info("gRPC on %s:%d", settings.host, rpc.port)
+                await _Server(config, rpc).serve()
+        else:
+            await _Server(config, None).serve()
     finally:
         await queue.close()
 

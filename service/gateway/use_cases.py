@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from service.domain import (
     BandCompleted,
@@ -86,8 +87,18 @@ class ImageGeneration:
         self._queue = queue
         self._settings = settings
         self._metrics = metrics
-        self._cancelling: set[asyncio.Task[None]] = set()
+        self._cancelling: set[asyncio.Task[Any]] = set()
         self._following = 0
+
+    async def own(self, accepting: Coroutine[Any, Any, AcceptedJob]) -> AcceptedJob:
+        """The job once it is accepted; cancelled if its caller leaves at that very moment."""
+        task = asyncio.create_task(accepting)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._cancelling.add(task)
+            task.add_done_callback(self._disown)
+            raise
 
     async def follow_bands(
         self, accepted: AcceptedJob
@@ -215,6 +226,11 @@ class ImageGeneration:
         task = asyncio.create_task(self._cancel(job_id))
         self._cancelling.add(task)
         task.add_done_callback(self._cancelling.discard)
+
+    def _disown(self, accepting: asyncio.Task[AcceptedJob]) -> None:
+        if not accepting.cancelled() and accepting.exception() is None:
+            self._cancel_soon(accepting.result().job.id)
+        self._cancelling.discard(accepting)
 
     async def _cancel(self, job_id: str) -> None:
         with suppress(NotFound):

@@ -129,7 +129,7 @@ async def _events(
 async def _accept(
     request: Request, body: ImageGenerationBody, draft: Draft, services: Services
 ) -> AcceptedJob:
-    accepted = await services.admission.accept(draft)
+    accepted = await services.generation.own(services.admission.accept(draft))
     logger.info(
         "request %s became job %s, user %r", request_id(request.scope), accepted.job.id, body.user
     )

@@ -98,7 +98,8 @@ class ImageGenerationService:
         return pb.ListModelsResponse(models=models)
 
     async def _accept(self, spec: pb.ImageSpec, call: Call) -> AcceptedJob:
-        accepted = await self._services.admission.accept(draft_of(spec))
+        accepting = self._services.admission.accept(draft_of(spec))
+        accepted = await self._services.generation.own(accepting)
         logger.info("request %s became job %s", call.request_id, accepted.job.id)
         return accepted
 

@@ -136,6 +136,27 @@ async def test_a_cancelled_stream_ends_the_job_at_any_band(door: Any, seen: int)
     assert door.services.metrics.stream_clients._value.get() == 0
 
 
+async def test_a_caller_who_leaves_while_the_job_is_accepted_ends_it(
+    door: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    submit = door.queue.submit
+    arrived = asyncio.Event()
+
+    async def slow(request: Any) -> Any:
+        arrived.set()
+        await asyncio.sleep(0.1)
+        return await submit(request)
+
+    monkeypatch.setattr(door.queue, "submit", slow)
+    call = door.stub.Generate(pb.GenerateRequest(spec=CAT))
+    # The call is sent by whoever waits for it.
+    waiting = asyncio.ensure_future(call.code())
+    await arrived.wait()
+    call.cancel()
+    assert await waiting is grpc.StatusCode.CANCELLED
+    await until(lambda: door.queue.cancelled == ["job-0"])
+
+
 async def test_a_cancelled_call_frees_the_engine_at_the_next_band(
     whole_door: Any, queue: MemoryQueue, engine: FakeEngine
 ) -> None:
