@@ -29,7 +29,6 @@ class Call:
     """One call, as the service sees it."""
 
     request_id: str
-    method: str
 
 
 Unary = Callable[[Message, Call], Awaitable[Message]]
@@ -49,7 +48,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         service, _, method = details.method.strip("/").partition("/")
         if handler is None or service != SERVICE:
             return handler
-        call = Call(request_id=_request_id(details.invocation_metadata), method=method)
+        call = Call(request_id=_request_id(details.invocation_metadata))
         kind = _request_kind(method)
         # Without a deserializer the bytes come as they are: a broken message is the caller's
         # mistake, and the server would call it ours.
