@@ -49,6 +49,9 @@ class TokenizerConfig:
     """Residual blocks per resolution."""
     attention: bool = True
     """Self-attention in the decoder, at the latent's resolution."""
+    palette_size: int = 0
+    """Colours of its own that the decoder picks for each image and mixes every pixel from, so that
+    flat areas come out flat; 0 for a decoder that computes every pixel's colour."""
 
     def __post_init__(self) -> None:
         for name, choice in CHOICES.items():
@@ -56,6 +59,8 @@ class TokenizerConfig:
                 raise ValueError(
                     f"{name} must be one of {get_args(choice)}: {getattr(self, name)!r}"
                 )
+        if self.palette_size < 0 or self.palette_size == 1:
+            raise ValueError(f"palette_size must be 0, or 2 or more: {self.palette_size}")
         if self.band_edges == "literal" and self.basis != "fft":
             raise ValueError(f"band_edges 'literal' needs basis 'fft', not {self.basis!r}")
         if self.quantization == "area" and self.basis != "dct":
@@ -91,7 +96,7 @@ class TokenizerConfig:
         return sum(side * side for side in self.grid_sides)
 
 
-LATER_OPTIONS = {"quantization": "frequency", "band_edges": "nyquist"}
+LATER_OPTIONS = {"quantization": "frequency", "band_edges": "nyquist", "palette_size": 0}
 """Tokenizer options younger than the first checkpoints, and their defaults, at which they are not
 written: a digest covers the config, and that of an old checkpoint must not change."""
 

@@ -96,6 +96,10 @@ class GenerationRequest:
     picture_format: PictureFormat
     picture_quality: int
     """1 to 100, for jpeg and webp."""
+    deadline_ms: int | None
+    """Milliseconds from acceptance to the images, which have the bands that fit; None: no hurry."""
+    start_within_ms: int | None
+    """Milliseconds from acceptance to the first lease, without which the job fails."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,11 +9,13 @@ ServiceError
         NotAcceptable     the answer cannot be given in a type that the caller accepts
         MethodNotAllowed  the path exists, the method does not
         IdempotencyConflict  the idempotency key belongs to another request
+        DeadlineTooShort  not even the first band would be drawn by then, however short the queue
     NotFound              no such job or path, or it has expired
     Refused               not now: says when to come back
         QueueFull         the queue is at its depth
         QueueUnavailable  Redis does not answer
         EngineUnavailable no engine is able to draw
+        DeadlineUnattainable  the queue is too long for the request's deadline
     JobLost               the job's lease went to another worker
     DeadlineExceeded      the answer was not ready in time
     JobCancelledError     the job was cancelled before it was complete
@@ -71,6 +73,10 @@ class IdempotencyConflict(InvalidRequest):
     pass
 
 
+class DeadlineTooShort(InvalidRequest):
+    pass
+
+
 class NotFound(ServiceError):
     pass
 
@@ -88,6 +94,10 @@ class QueueUnavailable(Refused):
 
 
 class EngineUnavailable(Refused):
+    pass
+
+
+class DeadlineUnattainable(Refused):
     pass
 
 
@@ -154,10 +164,22 @@ CATALOGUE: dict[type[ServiceError], CatalogueEntry] = {
         "ALREADY_EXISTS",
         "The idempotency key was used for another request",
     ),
+    DeadlineTooShort: _entry(
+        "deadline_too_short",
+        422,
+        "FAILED_PRECONDITION",
+        "Not even the first band takes so little time",
+    ),
     NotFound: _entry("not_found", 404, "NOT_FOUND", "It does not exist, or has expired"),
     QueueFull: _entry("queue_full", 503, "RESOURCE_EXHAUSTED", "The queue is full"),
     QueueUnavailable: _entry("queue_unavailable", 503, "UNAVAILABLE", "The queue does not answer"),
     EngineUnavailable: _entry("engine_unavailable", 503, "UNAVAILABLE", "No engine can draw now"),
+    DeadlineUnattainable: _entry(
+        "deadline_unattainable",
+        503,
+        "RESOURCE_EXHAUSTED",
+        "The queue is too long for the deadline",
+    ),
     DeadlineExceeded: _entry(
         "deadline_exceeded", 504, "DEADLINE_EXCEEDED", "The answer was not ready in time"
     ),

@@ -57,6 +57,12 @@ class Metrics:
         self.previews_dropped = Counter(
             "nfig_previews_dropped_total", "Previews given up under load", ["model"], registry=r
         )
+        self.bands_saved = Counter(
+            "nfig_bands_saved_total",
+            "Bands that were asked for and left out, by reason",
+            ["model", "reason"],
+            registry=r,
+        )
         self.job_redeliveries = Counter(
             "nfig_job_redeliveries_total", "Leases after the first", ["model"], registry=r
         )

@@ -17,6 +17,8 @@ _PLAIN = GenerationRequest(
     previews=(),
     picture_format="png",
     picture_quality=90,
+    deadline_ms=None,
+    start_within_ms=None,
 )
 
 

@@ -151,6 +151,9 @@ def train_decoder(  # noqa: PLR0913
     minutes: Minutes = None,
     batch_size: BatchSize = 32,
     learning_rate: LearningRate = 3e-4,
+    palette_size: Annotated[
+        int | None, typer.Option(help="Colours a new decoder mixes from; 0 for none.", min=0)
+    ] = None,
     accumulate: Accumulate = 1,
     checkpoint_minutes: CheckpointMinutes = 2.0,
     seed: Seed = 0,
@@ -177,6 +180,7 @@ def train_decoder(  # noqa: PLR0913
         runs.train_decoder,
         datasets.load_images(data),
         model_from=model,
+        palette_size=palette_size,
         run=folder,
         options=options,
         attribution=attribution_beside(data),

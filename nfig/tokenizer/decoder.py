@@ -1,6 +1,6 @@
 """Canvas to pixels.
 
-Shape legend: B batch, C latent channels, H W latent grid.
+Shape legend: B batch, C latent channels, H W latent grid, P colours of the palette.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from nfig.config import TokenizerConfig
 from nfig.tokenizer.layers import Upsample, conv3, norm, stage, to_memory_format
+from nfig.tokenizer.palette import Palette, mix
 
 
 class Decoder(nn.Module):
@@ -28,9 +29,14 @@ class Decoder(nn.Module):
                 num_res_blocks=config.num_res_blocks,
                 attention=config.attention and index == 0,
             )
-        layers += [norm(widths[-1]), nn.SiLU(), conv3(widths[-1], 3 * config.patch_side**2)]
+        per_pixel = config.palette_size or 3
+        layers += [norm(widths[-1]), nn.SiLU(), conv3(widths[-1], per_pixel * config.patch_side**2)]
         self.layers = nn.Sequential(*layers)
+        self.coarsest = 1 + config.num_res_blocks * (2 if config.attention else 1)
+        """Layers at the latent's resolution."""
+        self.palette = Palette(widths[0], config.palette_size) if config.palette_size else None
 
     def forward(self, canvas_BCHW: Tensor) -> Tensor:
-        x = self.layers(to_memory_format(canvas_BCHW))
-        return F.pixel_shuffle(x, self.patch_side)
+        features = self.layers[: self.coarsest](to_memory_format(canvas_BCHW))
+        x = F.pixel_shuffle(self.layers[self.coarsest :](features), self.patch_side)
+        return x if self.palette is None else mix(x, self.palette(features))

@@ -121,15 +121,20 @@ def train_decoder(
     run: RunFolder,
     options: TrainingOptions,
     reporter: Reporter,
+    palette_size: int | None = None,
     held_out: int = HELD_OUT_PER_CLASS,
     attribution: str = "",
 ) -> TrainingResult:
     """Begins or resumes the run, which gives the checkpoint `model_from` a decoder that draws
-    sharper; its tokens stay as they are.
+    sharper; its tokens stay as they are. With another `palette_size` the decoder is a new one that
+    starts from what fits of the old.
 
     Raises ValueError if data and checkpoint do not fit, or the run is another training.
     """
     model = checkpoint.load(model_from)
+    if palette_size is not None:
+        torch.manual_seed(options.seed)
+        model = _with_palette(model, palette_size)
     _check_data(model.config, data)
     training, rest = _split(data, held_out, options)
     recipe = read_recipe(model_from)
@@ -166,6 +171,7 @@ def publish(run: RunFolder, folder: Path) -> str:
         checkpoint.save_tokenizer(config, tokenizer, folder)
     elif facts["kind"] == "decoder":
         model = checkpoint.load(run.path / MODEL_FOLDER)
+        model = _with_palette(model, config.tokenizer.palette_size)
         model.tokenizer.decoder.load_state_dict(state["averaged"])
         checkpoint.save(model, folder)
     else:
@@ -181,6 +187,22 @@ def _keep(source: Path, folder: Path) -> None:
     """Copies a checkpoint into a run, so that it can be resumed and published by itself."""
     if not folder.exists():
         shutil.copytree(source, folder)
+
+
+def _with_palette(model: NFIGModel, size: int) -> NFIGModel:
+    """The model with a decoder of that palette, which keeps the weights that fit."""
+    if size == model.config.tokenizer.palette_size:
+        return model
+    tokenizer_config = dataclasses.replace(model.config.tokenizer, palette_size=size)
+    changed = NFIGModel(dataclasses.replace(model.config, tokenizer=tokenizer_config))
+    weights = changed.state_dict()
+    kept = {
+        name: weight
+        for name, weight in model.state_dict().items()
+        if name in weights and weight.shape == weights[name].shape
+    }
+    changed.load_state_dict({**weights, **kept})
+    return changed
 
 
 def _first_tokenizer(config: ModelConfig, start_from: Path | None, *, seed: int) -> FRVAE:

@@ -48,7 +48,7 @@ ENGINE_STATE_NOT_READY: EngineState
 ENGINE_STATE_ABSENT: EngineState
 
 class ImageSpec(_message.Message):
-    __slots__ = ("class_label", "class_name", "model", "num_images", "seed", "guidance_scale", "top_k", "top_p", "temperature", "bands", "previews", "picture_format", "picture_quality", "deadline_ms")
+    __slots__ = ("class_label", "class_name", "model", "num_images", "seed", "guidance_scale", "top_k", "top_p", "temperature", "bands", "previews", "picture_format", "picture_quality", "deadline_ms", "start_within_ms")
     CLASS_LABEL_FIELD_NUMBER: _ClassVar[int]
     CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -63,6 +63,7 @@ class ImageSpec(_message.Message):
     PICTURE_FORMAT_FIELD_NUMBER: _ClassVar[int]
     PICTURE_QUALITY_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
+    START_WITHIN_MS_FIELD_NUMBER: _ClassVar[int]
     class_label: int
     class_name: str
     model: str
@@ -77,7 +78,8 @@ class ImageSpec(_message.Message):
     picture_format: PictureFormat
     picture_quality: int
     deadline_ms: int
-    def __init__(self, class_label: _Optional[int] = ..., class_name: _Optional[str] = ..., model: _Optional[str] = ..., num_images: _Optional[int] = ..., seed: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., top_k: _Optional[int] = ..., top_p: _Optional[float] = ..., temperature: _Optional[float] = ..., bands: _Optional[int] = ..., previews: _Optional[int] = ..., picture_format: _Optional[_Union[PictureFormat, str]] = ..., picture_quality: _Optional[int] = ..., deadline_ms: _Optional[int] = ...) -> None: ...
+    start_within_ms: int
+    def __init__(self, class_label: _Optional[int] = ..., class_name: _Optional[str] = ..., model: _Optional[str] = ..., num_images: _Optional[int] = ..., seed: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., top_k: _Optional[int] = ..., top_p: _Optional[float] = ..., temperature: _Optional[float] = ..., bands: _Optional[int] = ..., previews: _Optional[int] = ..., picture_format: _Optional[_Union[PictureFormat, str]] = ..., picture_quality: _Optional[int] = ..., deadline_ms: _Optional[int] = ..., start_within_ms: _Optional[int] = ...) -> None: ...
 
 class Picture(_message.Message):
     __slots__ = ("digest", "num_bytes", "format", "side", "content")
@@ -294,7 +296,7 @@ class JobCancelled(_message.Message):
     def __init__(self) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("id", "state", "created_at", "position", "model", "class_label", "num_images", "seed", "bands", "images", "error")
+    __slots__ = ("id", "state", "created_at", "position", "model", "class_label", "num_images", "seed", "bands", "images", "error", "estimated_start_ms", "estimated_end_ms", "deadline_ms", "start_within_ms")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -306,6 +308,10 @@ class Job(_message.Message):
     BANDS_FIELD_NUMBER: _ClassVar[int]
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATED_START_MS_FIELD_NUMBER: _ClassVar[int]
+    ESTIMATED_END_MS_FIELD_NUMBER: _ClassVar[int]
+    DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
+    START_WITHIN_MS_FIELD_NUMBER: _ClassVar[int]
     id: str
     state: JobState
     created_at: _timestamp_pb2.Timestamp
@@ -317,7 +323,11 @@ class Job(_message.Message):
     bands: int
     images: _containers.RepeatedCompositeFieldContainer[JobImage]
     error: JobFailed
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., position: _Optional[int] = ..., model: _Optional[str] = ..., class_label: _Optional[int] = ..., num_images: _Optional[int] = ..., seed: _Optional[int] = ..., bands: _Optional[int] = ..., images: _Optional[_Iterable[_Union[JobImage, _Mapping]]] = ..., error: _Optional[_Union[JobFailed, _Mapping]] = ...) -> None: ...
+    estimated_start_ms: float
+    estimated_end_ms: float
+    deadline_ms: int
+    start_within_ms: int
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., position: _Optional[int] = ..., model: _Optional[str] = ..., class_label: _Optional[int] = ..., num_images: _Optional[int] = ..., seed: _Optional[int] = ..., bands: _Optional[int] = ..., images: _Optional[_Iterable[_Union[JobImage, _Mapping]]] = ..., error: _Optional[_Union[JobFailed, _Mapping]] = ..., estimated_start_ms: _Optional[float] = ..., estimated_end_ms: _Optional[float] = ..., deadline_ms: _Optional[int] = ..., start_within_ms: _Optional[int] = ...) -> None: ...
 
 class JobImage(_message.Message):
     __slots__ = ("image_index", "bands_completed", "picture")

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 from service.domain import GenerationRequest, Job, ModelCard
 from service.errors import ServiceError, catalogued
-from service.gateway.cards import FleetCache, answered_within
+from service.gateway.cards import Fleet, FleetCache, answered_within
 from service.gateway.drafts import Draft, complete
+from service.gateway.estimates import check_time
+from service.jobs.progress import start_limit_ms
 from service.jobs.queue import IdempotencyKey, JobQueue, Submission
 from service.metrics import Metrics
 from service.settings import GatewaySettings
@@ -41,6 +43,7 @@ class Admission:
             card = fleet.card(draft.model, field=draft.name("model"))
             request = complete(draft, card, max_images=self._settings.max_images)
             fleet.require_engine(card.id)
+            await self._require_time(draft, request, fleet)
             submission = await answered_within(
                 2 * self._settings.queue_timeout_seconds, self._submit(request, once)
             )
@@ -48,6 +51,16 @@ class Admission:
             self._metrics.jobs_refused.labels(reason=catalogued(error).code).inc()
             raise
         return AcceptedJob(job=submission.job, card=card, replayed=submission.replayed)
+
+    async def _require_time(self, draft: Draft, request: GenerationRequest, fleet: Fleet) -> None:
+        """Raises DeadlineTooShort, DeadlineUnattainable, QueueUnavailable."""
+        pace = fleet.pace(request.model)
+        if pace is None or start_limit_ms(request) is None:
+            return
+        backlog = await answered_within(
+            self._settings.queue_timeout_seconds, self._queue.backlog(request.model)
+        )
+        check_time(draft, request, pace=pace, backlog=backlog)
 
     async def _submit(self, request: GenerationRequest, once: IdempotencyKey | None) -> Submission:
         if once is None:

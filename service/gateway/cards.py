@@ -9,6 +9,7 @@ from typing import Literal, TypeVar
 
 from service.domain import ModelCard
 from service.errors import EngineUnavailable, QueueUnavailable, UnknownModel
+from service.jobs.pace import Pace, mean_pace
 from service.jobs.queue import JobQueue, WorkerStatus
 
 T = TypeVar("T")
@@ -59,6 +60,12 @@ class Fleet:
             raise EngineUnavailable(
                 f"model {model} cannot be drawn now: {reason}", retry_after_s=ENGINE_RETRY_SECONDS
             )
+
+    def pace(self, model: str) -> Pace | None:
+        """How fast the workers that can draw the model do so together; None without any."""
+        able = [each for each in self.workers if each.model == model and each.engine_ready]
+        paces = [worker.pace for worker in able if worker.pace is not None]
+        return mean_pace(paces) if paces else None
 
 
 class FleetCache:

@@ -21,6 +21,8 @@ DRAWN_SEEDS = 2**53
 MAX_GUIDANCE_SCALE = 100.0
 MAX_TEMPERATURE = 100.0
 DEFAULT_PICTURE_QUALITY = 100
+MAX_LIMIT_MS = 24 * 3600 * 1000
+"""Of what a caller allows us in time: a day."""
 SHOWN_CHARACTERS = 40
 """How much of a caller's text an error repeats."""
 
@@ -44,6 +46,9 @@ class Draft:
     num_previews: int | None = None
     picture_format: PictureFormat | None = None
     picture_quality: int | None = None
+    deadline_ms: int | None = None
+    """As in `GenerationRequest`."""
+    start_within_ms: int | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     """What the front door calls a field, where it is not what we call it here."""
 
@@ -69,6 +74,8 @@ def complete(draft: Draft, card: ModelCard, *, max_images: int) -> GenerationReq
         previews=spread_previews(num_previews, bands),
         picture_format=draft.picture_format or "png",
         picture_quality=_picture_quality(draft),
+        deadline_ms=_limit_ms(draft, "deadline_ms"),
+        start_within_ms=_limit_ms(draft, "start_within_ms"),
     )
 
 
@@ -144,6 +151,12 @@ def _picture_quality(draft: Draft) -> int:
     quality = _whole(draft, "picture_quality", default=DEFAULT_PICTURE_QUALITY, low=0, high=100)
     # The encoders' scale starts at 1.
     return max(1, quality)
+
+
+def _limit_ms(draft: Draft, ours: str) -> int | None:
+    if getattr(draft, ours) is None:
+        return None
+    return _whole(draft, ours, default=0, low=1, high=MAX_LIMIT_MS)
 
 
 def _whole(draft: Draft, ours: str, *, default: int, low: int, high: int) -> int:

@@ -12,6 +12,7 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 
 from service.domain import (
+    TERMINAL_STATES,
     BandCompleted,
     ImageCompleted,
     Job,
@@ -24,7 +25,8 @@ from service.domain import (
     is_terminal,
 )
 from service.errors import NotFound, QueueUnavailable, Refused
-from service.gateway.cards import answered_within
+from service.gateway.cards import FleetCache, answered_within
+from service.gateway.estimates import UNKNOWN, Estimate, estimate_running, estimate_waiting
 from service.jobs.event_ids import parse_event_id
 from service.jobs.progress import state_after
 from service.jobs.queue import JobQueue
@@ -53,13 +55,15 @@ class JobStatus:
     images: tuple[ImageProgress, ...]
     """One per image that was asked for, in order."""
     failure: JobFailed | None
+    estimate: Estimate = UNKNOWN
 
 
 class NativeJobs:
     """Whatever a caller may ask of a job by its id."""
 
-    def __init__(self, *, queue: JobQueue, settings: GatewaySettings) -> None:
+    def __init__(self, *, queue: JobQueue, fleet: FleetCache, settings: GatewaySettings) -> None:
         self._queue = queue
+        self._fleet = fleet
         self._wait = settings.queue_timeout_seconds
 
     async def job(self, job_id: str) -> Job:
@@ -121,7 +125,23 @@ class NativeJobs:
         waits = job.state is JobState.QUEUED
         position = await self._queue.position(job_id) if waits else None
         # Last, so that it is never older than the state.
-        return _status_of(job, history=await self._queue.history(job_id), position=position)
+        history = await self._queue.history(job_id)
+        status = _status_of(job, history=history, position=position)
+        return replace(status, estimate=await self._estimate(status))
+
+    async def _estimate(self, status: JobStatus) -> Estimate:
+        job = status.job
+        model = job.request.model
+        if job.state in TERMINAL_STATES:
+            return UNKNOWN
+        pace = (await self._fleet.fleet()).pace(model)
+        if pace is None:
+            return UNKNOWN
+        if status.position is None:
+            completed = [image.bands_completed for image in status.images]
+            return estimate_running(job.request, pace=pace, bands_completed=completed)
+        running = (await self._queue.backlog(model)).running
+        return estimate_waiting(job.request, pace=pace, position=status.position, running=running)
 
     async def _end(self, job_id: str, seconds: float) -> None:
         with suppress(TimeoutError):

@@ -37,5 +37,5 @@ def build_services(*, queue: JobQueue, settings: GatewaySettings, metrics: Metri
         fleet=fleet,
         admission=Admission(queue=queue, fleet=fleet, settings=settings, metrics=metrics),
         generation=ImageGeneration(queue=queue, settings=settings, metrics=metrics),
-        jobs=NativeJobs(queue=queue, settings=settings),
+        jobs=NativeJobs(queue=queue, fleet=fleet, settings=settings),
     )

@@ -21,12 +21,12 @@ from service.domain import (
     Job,
     JobCancelled,
     JobFailed,
+    JobStarted,
     LoggedEvent,
     Picture,
     is_terminal,
 )
 from service.errors import (
-    DeadlineExceeded,
     Internal,
     JobCancelledError,
     NotFound,
@@ -36,6 +36,7 @@ from service.errors import (
 )
 from service.gateway.admission import AcceptedJob
 from service.gateway.cards import answered_within
+from service.gateway.patience import patience
 from service.jobs.queue import JobQueue
 from service.metrics import Metrics
 from service.settings import GatewaySettings
@@ -113,7 +114,7 @@ class ImageGeneration:
         self._following += 1
         try:
             yield accepted
-            async with aclosing(self._log(job.id)) as log:
+            async with aclosing(self._log(job)) as log:
                 band_seconds: defaultdict[int, list[float]] = defaultdict(list)
                 async for logged in log:
                     ended = is_terminal(logged.event)
@@ -153,24 +154,26 @@ class ImageGeneration:
                 while self._following or self._cancelling:
                     await asyncio.sleep(0.01)
 
-    async def _log(self, job_id: str) -> AsyncGenerator[LoggedEvent]:
-        """The job's events, with the time limit of a waiting request."""
-        limit = self._settings.request_timeout_seconds
-        deadline = asyncio.get_running_loop().time() + limit
-        async with aclosing(self._queue.events(job_id)) as events:
+    async def _log(self, job: Job) -> AsyncGenerator[LoggedEvent]:
+        """The job's events, with the time limits of a waiting request."""
+        accepted = asyncio.get_running_loop().time()
+        timeout = self._settings.request_timeout_seconds
+        limit = patience(job.request, timeout_seconds=timeout, started=False)
+        async with aclosing(self._queue.events(job.id)) as events:
             while True:
                 try:
                     # One step at a time: a timeout must not be open across a yield.
-                    async with asyncio.timeout_at(deadline):
+                    async with asyncio.timeout_at(accepted + limit.seconds):
                         logged = await anext(events)
                 except StopAsyncIteration:
                     return
                 except TimeoutError:
-                    text = f"the images were not ready within {limit:g} seconds"
-                    raise DeadlineExceeded(text) from None
+                    raise limit.exceeded() from None
                 except NotFound:
                     # Accepted a moment ago: Redis has come back without it.
                     raise QueueUnavailable("the queue has lost the job") from None
+                if isinstance(logged.event, JobStarted):
+                    limit = patience(job.request, timeout_seconds=timeout, started=True)
                 yield logged
 
     async def _shown(
@@ -189,7 +192,8 @@ class ImageGeneration:
             return FinishedImage(
                 image_index=event.image_index,
                 bands_completed=event.bands_completed,
-                band_seconds=tuple(band_seconds[event.image_index]),
+                # A takeover close to its deadline may complete fewer than were logged before it.
+                band_seconds=tuple(band_seconds[event.image_index][: event.bands_completed]),
                 at=logged.at,
                 picture=event.picture,
                 content=await self._final_content(job.id, event.picture),

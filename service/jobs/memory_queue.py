@@ -25,9 +25,17 @@ from service.domain import (
 )
 from service.errors import JobLost, NotFound, QueueFull
 from service.jobs.event_ids import parse_event_id
-from service.jobs.progress import FAILED_BY_ATTEMPTS, key_conflict, progress_of, state_after
+from service.jobs.progress import (
+    FAILED_BY_ATTEMPTS,
+    NOT_STARTED,
+    key_conflict,
+    progress_of,
+    start_limit_ms,
+    state_after,
+)
 from service.jobs.queue import (
     MAX_POSITION,
+    Backlog,
     IdempotencyKey,
     Lease,
     QueueLimits,
@@ -45,6 +53,8 @@ class _Record:
     epoch: int = 0
     lease_until: float = 0.0
     cancel_wanted: bool = False
+    start_by: float | None = None
+    """Until its first lease."""
     progress: dict[int, int] = field(default_factory=dict)
     log: list[LoggedEvent] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
@@ -52,6 +62,9 @@ class _Record:
 
     def has_key(self, once: IdempotencyKey) -> bool:
         return self.once is not None and self.once.key == once.key
+
+    def is_late(self, now: float) -> bool:
+        return self.start_by is not None and now > self.start_by
 
 
 class MemoryQueue:
@@ -96,7 +109,9 @@ class MemoryQueue:
             state=JobState.QUEUED,
             created_at=self._clock(),
         )
-        self._records[job.id] = _Record(job=job, once=once)
+        limit = start_limit_ms(request)
+        start_by = None if limit is None else job.created_at + limit / 1000
+        self._records[job.id] = _Record(job=job, once=once, start_by=start_by)
         self._outstanding[job.id] = self._records[job.id]
         await self._append(self._records[job.id], JobQueued())
         return Submission(job=job, replayed=False)
@@ -132,6 +147,13 @@ class MemoryQueue:
         ]
         return min(waiting.index(job_id), MAX_POSITION)
 
+    async def backlog(self, model: str) -> Backlog:
+        everyone = [record.job for record in self._outstanding.values()]
+        states = [job.state for job in everyone if job.request.model == model]
+        return Backlog(
+            waiting=states.count(JobState.QUEUED), running=states.count(JobState.RUNNING)
+        )
+
     async def picture(self, job_id: str, digest: str) -> bytes:
         try:
             return self._record(job_id).pictures[digest]
@@ -160,6 +182,12 @@ class MemoryQueue:
 
     async def heartbeat(self, status: WorkerStatus, *, ttl_seconds: float) -> None:
         self._workers[status.worker_id] = (status, self._clock() + ttl_seconds)
+
+    async def fail_late(self, model: str) -> None:
+        now = self._clock()
+        for record in list(self._outstanding.values()):
+            if record.job.request.model == model and record.is_late(now):
+                await self._end(record, NOT_STARTED)
 
     async def sign_off(self, worker_id: str) -> None:
         self._workers.pop(worker_id, None)
@@ -228,12 +256,17 @@ class MemoryQueue:
         if record.job.attempts >= self._limits.max_attempts:
             await self._end(record, FAILED_BY_ATTEMPTS)
             return None
+        now = self._clock()
+        if record.is_late(now):
+            await self._end(record, NOT_STARTED)
+            return None
+        record.start_by = None
         attempts = record.job.attempts + 1
         record.job = replace(record.job, state=JobState.RUNNING, attempts=attempts)
         record.epoch += 1
-        record.lease_until = self._clock() + self._limits.lease_seconds
+        record.lease_until = now + self._limits.lease_seconds
         await self._append(record, JobStarted(attempt=attempts))
-        return Lease(job=record.job, worker_id=worker_id, epoch=record.epoch)
+        return Lease(job=record.job, worker_id=worker_id, epoch=record.epoch, leased_at=now)
 
     async def _end(self, record: _Record, event: TerminalEvent) -> None:
         record.job = replace(record.job, state=state_after(event))

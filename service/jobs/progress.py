@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from service.domain import (
     BandCompleted,
+    GenerationRequest,
     ImageCompleted,
     JobCancelled,
     JobCompleted,
@@ -33,6 +34,12 @@ def state_after(event: TerminalEvent) -> JobState:
     return _STATES[type(event)]
 
 
+def start_limit_ms(request: GenerationRequest) -> int | None:
+    """Milliseconds from acceptance after which a job that no worker has had yet is too late."""
+    limits = (request.start_within_ms, request.deadline_ms)
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
 def key_conflict() -> IdempotencyConflict:
     return IdempotencyConflict(
         "idempotency-key was used for another request: a new request needs a new key",
@@ -44,6 +51,9 @@ FAILED_BY_ATTEMPTS = JobFailed(
     code="internal", message="the job was given up: its workers died again and again"
 )
 """The end of a job that has had all its leases."""
+
+NOT_STARTED = JobFailed(code="deadline_exceeded", message="the job did not start in time")
+"""The end of a job that waited for longer than its caller allows."""
 
 UNREADABLE = JobFailed(code="internal", message="the job was written in a form not known here")
 """The end of a job that no worker of this version can read."""

@@ -21,6 +21,7 @@ from service.domain import (
     ModelCard,
     TerminalEvent,
 )
+from service.jobs.pace import Pace
 
 MAX_POSITION = 100
 """How far a job's position in the queue is counted."""
@@ -67,6 +68,9 @@ class Lease:
     worker_id: str
     epoch: int
     """Fencing token: raised by every lease of the job, checked by every write."""
+    leased_at: float
+    """Unix seconds on the queue's clock, as `Job.created_at`: how old the job is, whatever the
+    worker's own clock says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +81,16 @@ class WorkerStatus:
     model: str
     engine: str
     engine_ready: bool
+    pace: Pace | None = None
+    """None until it has been measured."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """A model's jobs that have not ended."""
+
+    waiting: int
+    running: int
 
 
 MODEL_TTL_SECONDS = 86_400.0
@@ -117,6 +131,9 @@ class JobQueue(Protocol):
         the question costs the same at any depth. Raises NotFound.
         """
 
+    async def backlog(self, model: str) -> Backlog:
+        """How many jobs of the model wait, and how many run."""
+
     async def picture(self, job_id: str, digest: str) -> bytes:
         """Encoded bytes of one picture of the job. Raises NotFound."""
 
@@ -137,6 +154,10 @@ class JobQueue(Protocol):
 
     async def heartbeat(self, status: WorkerStatus, *, ttl_seconds: float) -> None: ...
 
+    async def fail_late(self, model: str) -> None:
+        """Fails the model's jobs that no worker has had in the time that they have for it, without
+        waiting for a worker that has room for them."""
+
     async def sign_off(self, worker_id: str) -> None:
         """Forgets a worker now, instead of when its heartbeat expires."""
 
@@ -144,7 +165,8 @@ class JobQueue(Protocol):
         self, worker_id: str, *, model: str, count: int, wait_seconds: float
     ) -> Sequence[Lease]:
         """Up to `count` jobs of the model, waiting ones first come first served, and those whose
-        holder let its lease lapse. Jobs beyond `max_attempts` are failed on the way."""
+        holder let its lease lapse. Jobs beyond `max_attempts`, and those whose time to start for
+        the first time (`progress.start_limit_ms`) has passed, are failed on the way."""
 
     async def renew(self, lease: Lease) -> bool:
         """Prolongs the lease. True if the job's owner wants it cancelled. Raises JobLost."""

@@ -33,14 +33,17 @@ from service.jobs import codec
 from service.jobs.keys import GROUP, LOG_SUFFIX, PICTURES_SUFFIX, Keys
 from service.jobs.progress import (
     FAILED_BY_ATTEMPTS,
+    NOT_STARTED,
     UNREADABLE,
     key_conflict,
     progress_of,
+    start_limit_ms,
     state_after,
 )
 from service.jobs.queue import (
     MAX_POSITION,
     MODEL_TTL_SECONDS,
+    Backlog,
     IdempotencyKey,
     Lease,
     QueueLimits,
@@ -110,6 +113,7 @@ class RedisQueue:
                 request.model,
                 codec.encode_event(JobQueued()),
                 self._limits.max_depth,
+                -1 if (limit := start_limit_ms(request)) is None else limit,
                 *([once.fingerprint, keys.job_prefix] if once else []),
             ],
         )
@@ -153,6 +157,13 @@ class RedisQueue:
             )
         return None if answer < 0 else int(answer)
 
+    async def backlog(self, model: str) -> Backlog:
+        with unavailable():
+            waiting, running = await self._scripts.backlog(
+                keys=[self._keys.waiting(model)], args=[GROUP, MAX_POSITION]
+            )
+        return Backlog(waiting=int(waiting), running=int(running))
+
     async def picture(self, job_id: str, digest: str) -> bytes:
         with unavailable():
             content: bytes | None = await self._redis.hget(self._keys.pictures(job_id), digest)
@@ -188,6 +199,21 @@ class RedisQueue:
     async def heartbeat(self, status: WorkerStatus, *, ttl_seconds: float) -> None:
         text = codec.encode(status)
         await self._workers.put(status.worker_id, text, ttl_seconds=ttl_seconds)
+
+    async def fail_late(self, model: str) -> None:
+        keys = self._keys
+        with unavailable():
+            await self._scripts.fail_late(
+                keys=[keys.waiting(model), keys.outstanding],
+                args=[
+                    GROUP,
+                    self._retention_ms,
+                    keys.job_prefix,
+                    LOG_SUFFIX,
+                    PICTURES_SUFFIX,
+                    codec.encode_event(NOT_STARTED),
+                ],
+            )
 
     async def sign_off(self, worker_id: str) -> None:
         await self._workers.drop(worker_id)
@@ -285,17 +311,20 @@ class RedisQueue:
                     codec.started_template(),
                     codec.encode_event(FAILED_BY_ATTEMPTS),
                     codec.encode_event(JobCancelled()),
+                    codec.encode_event(NOT_STARTED),
                 ],
             )
         leases = []
-        for job_id, request, created, epoch, attempts in found:
+        for job_id, request, created, epoch, attempts, now in found:
             try:
-                lease = _lease(job_id, request, created, epoch, attempts, worker_id=worker_id)
+                job = _job(job_id.decode(), request, b"running", created, attempts)
             except ValueError:
                 # Not the worker's end: it would take the next worker with it, too.
                 logger.exception("job %s cannot be read", job_id.decode())
                 await self._finish(job_id.decode(), model, epoch, UNREADABLE)
             else:
+                now_s = int(now) / 1e6
+                lease = Lease(job=job, worker_id=worker_id, epoch=epoch, leased_at=now_s)
                 leases.append(lease)
         return leases, newest.decode()
 
@@ -318,7 +347,8 @@ class RedisQueue:
         ]
 
 
-def _job(job_id: str, request: bytes, state: bytes, created: bytes, attempts: bytes) -> Job:
+def _job(job_id: str, request: bytes, state: bytes, created: bytes, attempts: bytes | int) -> Job:
+    """Raises ValueError if the request cannot be read."""
     return Job(
         id=job_id,
         request=codec.decode_request(request),
@@ -326,20 +356,6 @@ def _job(job_id: str, request: bytes, state: bytes, created: bytes, attempts: by
         created_at=int(created) / 1e6,
         attempts=int(attempts),
     )
-
-
-def _lease(
-    job_id: bytes, request: bytes, created: bytes, epoch: int, attempts: int, *, worker_id: str
-) -> Lease:
-    """Raises ValueError if the request cannot be read."""
-    job = Job(
-        id=job_id.decode(),
-        request=codec.decode_request(request),
-        state=JobState.RUNNING,
-        created_at=int(created) / 1e6,
-        attempts=attempts,
-    )
-    return Lease(job=job, worker_id=worker_id, epoch=epoch)
 
 
 def _cancel_wanted(answer: bytes, lease: Lease) -> bool:

@@ -19,6 +19,7 @@ from service.metrics import Metrics
 from service.settings import WorkerSettings, read_settings
 from service.worker.engines import build_engine
 from service.worker.heartbeat import Heartbeat
+from service.worker.learned_pace import LearnedPace
 from service.worker.persistence import PAUSE_SECONDS
 from service.worker.worker import Worker
 
@@ -59,6 +60,7 @@ async def serve(settings: WorkerSettings, metrics: Metrics) -> None:
             worker_id=worker_id,
             engine_name=settings.engine,
             ttl_seconds=HEARTBEAT_TTL_SECONDS,
+            pace=LearnedPace(slots=settings.max_generations),
         )
         worker = Worker(
             worker_id=worker_id,

@@ -1,4 +1,5 @@
-"""A worker's sign of life: its model's card, and whether its engine could draw right now."""
+"""A worker's sign of life: its model's card, whether its engine could draw right now, how fast it
+draws."""
 
 from __future__ import annotations
 
@@ -9,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from service.engine.engine import Engine
 from service.errors import QueueUnavailable
 from service.jobs.queue import JobQueue, WorkerStatus
+from service.worker.learned_pace import LearnedPace
 
 logger = logging.getLogger(__name__)
 
@@ -26,12 +28,14 @@ class Heartbeat:
         worker_id: str,
         engine_name: str,
         ttl_seconds: float,
+        pace: LearnedPace,
     ) -> None:
         self._queue = queue
         self._engine = engine
         self._worker_id = worker_id
         self._engine_name = engine_name
         self._ttl_seconds = ttl_seconds
+        self.pace = pace
         self.engine_ready = False
 
     async def run(self) -> None:
@@ -65,9 +69,11 @@ class Heartbeat:
             model=self._engine.card.id,
             engine=self._engine_name,
             engine_ready=self.engine_ready,
+            pace=self.pace.snapshot(),
         )
         try:
             await self._queue.register_model(self._engine.card)
             await self._queue.heartbeat(status, ttl_seconds=self._ttl_seconds)
+            await self._queue.fail_late(status.model)
         except QueueUnavailable as error:
             logger.warning("no heartbeat: %s", error.message)

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from contextlib import aclosing
+import time
+from collections.abc import AsyncGenerator
+from contextlib import aclosing, asynccontextmanager, suppress
 
 from service.domain import BandCompleted, ImageCompleted, Picture
 from service.engine.engine import Canvas, DrawnBand, Engine, Generation
-from service.errors import EngineUnavailable
+from service.errors import DeadlineExceeded, EngineUnavailable
 from service.images import encode_picture
 from service.jobs.queue import JobQueue, Lease
 from service.metrics import Metrics
+from service.worker.deadline import Deadline
+from service.worker.learned_pace import LearnedPace
 from service.worker.persistence import persistently
 
 logger = logging.getLogger(__name__)
@@ -22,6 +26,10 @@ RETRY_PAUSES_SECONDS = (0.25, 0.5, 1.0, 2.0)
 
 class CancelWanted(Exception):
     """The job's owner no longer wants it."""
+
+
+class _LastCall(Exception):
+    """There is no time for another band."""
 
 
 class ImageDrawing:
@@ -36,6 +44,8 @@ class ImageDrawing:
         engine: Engine,
         slots: asyncio.Semaphore,
         metrics: Metrics,
+        pace: LearnedPace,
+        deadline: Deadline,
     ) -> None:
         self._lease = lease
         self._request = lease.job.request
@@ -44,9 +54,17 @@ class ImageDrawing:
         self._engine = engine
         self._slots = slots
         self._metrics = metrics
+        self._pace = pace
+        self._deadline = deadline
+        self._best: DrawnBand | None = None
+        """The furthest band by now; a try that begins anew does not lose it."""
 
     async def draw(self) -> None:
-        """Raises CancelWanted, JobLost, or EngineUnavailable when the engine fails repeatedly."""
+        """Every band that was asked for, or those that fit before the deadline.
+
+        Raises CancelWanted, JobLost, DeadlineExceeded if no band fits, or EngineUnavailable when
+        the engine fails repeatedly.
+        """
         for pause in RETRY_PAUSES_SECONDS:
             try:
                 return await self._draw_once()
@@ -56,16 +74,68 @@ class ImageDrawing:
         await self._draw_once()
 
     async def _draw_once(self) -> None:
-        drawn: DrawnBand | None = None
-        async with self._slots, aclosing(self._engine.draw(self._generation())) as bands:
-            async for drawn in bands:
-                await self._publish_band(drawn)
-        assert drawn is not None, "an engine draws at least one band"
-        picture, content = await self._picture(drawn.canvas, preview=False)
+        try:
+            await self._draw_bands()
+        except _LastCall:
+            # What is there by now is the image.
+            if self._best is None:
+                raise DeadlineExceeded("not even the first band was ready in time") from None
+        assert self._best is not None, "an engine draws at least one band"
+        started = time.monotonic()
+        picture, content = await self._picture(self._best.canvas, preview=False)
+        completed = self._best.band + 1
         event = ImageCompleted(
-            image_index=self._image_index, picture=picture, bands_completed=drawn.band + 1
+            image_index=self._image_index, picture=picture, bands_completed=completed
         )
         await self._publish(event, {picture.digest: content})
+        self._pace.picture.add(time.monotonic() - started)
+        saved = self._metrics.bands_saved.labels(model=self._request.model, reason="deadline")
+        saved.inc(self._request.bands - completed)
+
+    async def _draw_bands(self) -> None:
+        """Raises _LastCall when there is no time for another band."""
+        async with self._slot(), aclosing(self._engine.draw(self._generation())) as bands:
+            for band in range(self._request.bands):
+                if not self._deadline.allows_band(band):
+                    raise _LastCall
+                drawn = await self._next(bands, band)
+                if self._best is None or drawn.band > self._best.band:
+                    self._best = drawn
+                await self._publish_band(drawn)
+            async with self._until_last_call():
+                await anext(bands, None)  # so that the engine ends its side in order
+
+    async def _next(self, bands: AsyncGenerator[DrawnBand], band: int) -> DrawnBand:
+        # Around the wait alone: a band that is drawn is published whole.
+        started = time.monotonic()
+        try:
+            async with self._until_last_call():
+                drawn = await anext(bands)
+        except _LastCall:
+            self._pace.band(band).add_at_least(time.monotonic() - started)
+            raise
+        self._pace.band(band).add(time.monotonic() - started)
+        return drawn
+
+    @asynccontextmanager
+    async def _slot(self) -> AsyncGenerator[None]:
+        async with self._until_last_call():
+            await self._slots.acquire()
+        try:
+            yield
+        finally:
+            self._slots.release()
+
+    @asynccontextmanager
+    async def _until_last_call(self) -> AsyncGenerator[None]:
+        limit = asyncio.timeout_at(self._deadline.last_call)
+        try:
+            async with limit:
+                yield
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise _LastCall from None
 
     def _generation(self) -> Generation:
         request = self._request
@@ -92,13 +162,13 @@ class ImageDrawing:
     async def _preview(self, drawn: DrawnBand) -> tuple[Picture | None, dict[str, bytes]]:
         if drawn.band not in self._request.previews:
             return None, {}
-        try:
-            picture, content = await self._picture(drawn.canvas, preview=True)
-        except EngineUnavailable:
-            # A preview may be given up; the band, and in the end the image, may not.
-            self._metrics.previews_dropped.labels(model=self._request.model).inc()
-            return None, {}
-        return picture, {picture.digest: content}
+        # A preview may be given up; the band, and in the end the image, may not.
+        if self._deadline.allows_preview():
+            with suppress(EngineUnavailable):
+                picture, content = await self._picture(drawn.canvas, preview=True)
+                return picture, {picture.digest: content}
+        self._metrics.previews_dropped.labels(model=self._request.model).inc()
+        return None, {}
 
     async def _picture(self, canvas: Canvas, *, preview: bool) -> tuple[Picture, bytes]:
         pixels = await self._engine.decode(canvas, preview=preview)

@@ -8,11 +8,19 @@ import time
 
 from service.domain import JobCancelled, JobCompleted, JobFailed, TerminalEvent
 from service.engine.engine import Engine
-from service.errors import EngineUnavailable, JobLost, QueueUnavailable, catalogued
+from service.errors import (
+    DeadlineExceeded,
+    EngineUnavailable,
+    JobLost,
+    QueueUnavailable,
+    catalogued,
+)
 from service.jobs.progress import state_after
 from service.jobs.queue import JobQueue, Lease
 from service.metrics import Metrics
+from service.worker.deadline import Deadline
 from service.worker.image_drawing import CancelWanted, ImageDrawing
+from service.worker.learned_pace import LearnedPace
 from service.worker.persistence import persistently
 
 logger = logging.getLogger(__name__)
@@ -31,13 +39,19 @@ class JobRun:
         engine: Engine,
         slots: asyncio.Semaphore,
         metrics: Metrics,
+        pace: LearnedPace,
         lease_seconds: float,
     ) -> None:
+        """To be made as soon as the lease is there."""
         self._lease = lease
         self._queue = queue
         self._engine = engine
         self._slots = slots
         self._metrics = metrics
+        self._pace = pace
+        self._leased_at = time.monotonic()
+        clock = asyncio.get_running_loop().time
+        self._deadline = Deadline(lease, pace, clock=clock)
         self._renew_seconds = lease_seconds / RENEWALS_PER_LEASE
 
     @property
@@ -77,6 +91,8 @@ class JobRun:
                     engine=self._engine,
                     slots=self._slots,
                     metrics=self._metrics,
+                    pace=self._pace,
+                    deadline=self._deadline,
                 )
                 group.create_task(drawing.draw())
 
@@ -95,8 +111,10 @@ class JobRun:
             raise JobLost(f"job {self._lease.job.id} went to another worker")
         if failures.subgroup(CancelWanted):
             return JobCancelled()
-        engine_failures = failures.subgroup(EngineUnavailable)
-        if engine_failures:
+        if failures.subgroup(DeadlineExceeded):
+            code = catalogued(DeadlineExceeded("")).code
+            return JobFailed(code=code, message="not even the first band was ready in time")
+        if failures.subgroup(EngineUnavailable):
             code = catalogued(EngineUnavailable("")).code
             return JobFailed(code=code, message="the engine failed repeatedly")
         logger.error("job %s failed", self._lease.job.id, exc_info=failures)
@@ -114,11 +132,14 @@ class JobRun:
         if job.attempts > 1:
             self._metrics.job_redeliveries.labels(model=model).inc()
         else:
-            waited = max(0.0, time.time() - job.created_at)
+            waited = max(0.0, self._lease.leased_at - job.created_at)
             self._metrics.job_queue.labels(model=model).observe(waited)
 
     def _observe_end(self, event: TerminalEvent) -> None:
         job = self._lease.job
-        took = max(0.0, time.time() - job.created_at)
+        held = time.monotonic() - self._leased_at
+        took = max(0.0, self._lease.leased_at - job.created_at + held)
         outcome = state_after(event).value
+        if isinstance(event, JobCompleted):
+            self._pace.add_job(held, num_images=self.num_images)
         self._metrics.job.labels(model=job.request.model, outcome=outcome).observe(took)

@@ -113,6 +113,7 @@ class Worker:
             engine=self._engine,
             slots=self._slots,
             metrics=self._metrics,
+            pace=self._heartbeat.pace,
             lease_seconds=self._lease_seconds,
         )
         task = asyncio.create_task(run.run())

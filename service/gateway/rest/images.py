@@ -179,6 +179,8 @@ def _draft(body: ImageGenerationBody, media: str) -> Draft:
         num_previews=body.partial_images,
         picture_format=negotiation.PICTURES.get(media, body.output_format),
         picture_quality=body.output_compression,
+        deadline_ms=body.deadline_ms,
+        start_within_ms=body.start_within_ms,
         names={**OUR_NAMES, "class_label": class_field},
     )
 

@@ -49,11 +49,15 @@ def job_answer(status: JobStatus, addresses: JobAddresses) -> JobAnswer:
         state=job.state,
         created_at=job.created_at,
         position=status.position,
+        estimated_start_ms=_milliseconds(status.estimate.start_seconds),
+        estimated_end_ms=_milliseconds(status.estimate.end_seconds),
         model=request.model,
         class_label=request.class_label,
         num_images=request.num_images,
         seed=request.seed,
         bands=request.bands,
+        deadline_ms=request.deadline_ms,
+        start_within_ms=request.start_within_ms,
         images=[_image(image, addresses) for image in status.images],
         error=None if status.failure is None else _error(status.failure),
         urls=addresses.all(request.num_images),
@@ -88,6 +92,10 @@ def _image(image: ImageProgress, addresses: JobAddresses) -> JobImage:
             "num_bytes": image.picture.num_bytes,
         }
     )
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 3)
 
 
 def _error(failure: JobFailed) -> JobError:

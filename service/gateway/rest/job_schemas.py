@@ -42,6 +42,13 @@ class JobBody(BaseModel):
     picture_quality: int | None = Field(
         None, description="0 to 100, for jpeg and webp: the encoder's quality. Default 100."
     )
+    deadline_ms: int | None = Field(
+        None,
+        description="Milliseconds from now: the image has the bands that fit. At most a day.",
+    )
+    start_within_ms: int | None = Field(
+        None, description="Milliseconds from now within which drawing must begin."
+    )
 
 
 class JobImage(BaseModel):
@@ -85,11 +92,18 @@ class JobAnswer(BaseModel):
     created_at: float
     position: int | None
     """Jobs of the model that wait ahead; 100 stands for 100 or more, null for one not waiting."""
+    estimated_start_ms: float | None
+    """Milliseconds from now, by what was measured of late; null where that is too little, and once
+    it has started."""
+    estimated_end_ms: float | None
+    """The same of its end."""
     model: str
     class_label: int
     num_images: int
     seed: int
     bands: int
+    deadline_ms: int | None
+    start_within_ms: int | None
     images: list[JobImage]
     error: JobError | None
     urls: JobUrls

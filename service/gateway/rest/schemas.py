@@ -61,6 +61,13 @@ class ImageGenerationBody(BaseModel):
     bands: int | None = Field(
         None, description="Stop after this many bands; the image is whole, only blurrier."
     )
+    deadline_ms: int | None = Field(
+        None,
+        description="Milliseconds from now: the image has the bands that fit. At most a day.",
+    )
+    start_within_ms: int | None = Field(
+        None, description="Milliseconds from now within which drawing must begin."
+    )
 
 
 class InputTokensDetails(BaseModel):

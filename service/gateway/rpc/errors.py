@@ -14,8 +14,12 @@ from service.gateway.failures import RETRY_SECONDS
 
 DOMAIN = "nfig"
 """Of `ErrorInfo`: whose codes these are."""
-_OUR_NAMES = {"idempotency-key": "idempotency_key", "after": "resume_after"}
-"""What HTTP knows as a header or parameter, and gRPC as a field."""
+_OUR_NAMES = {
+    "idempotency-key": "idempotency_key",
+    "deadline_ms": "spec.deadline_ms",
+    "start_within_ms": "spec.start_within_ms",
+}
+"""Where a use case names a field itself, as HTTP knows it."""
 
 
 def status_of(error: ServiceError, *, request_id: str) -> Status:

@@ -54,6 +54,10 @@ def job_message(status: JobStatus, contents: Mapping[str, bytes] | None = None) 
             for image in status.images
         ],
         error=None if status.failure is None else _failed(status.failure),
+        estimated_start_ms=_milliseconds(status.estimate.start_seconds),
+        estimated_end_ms=_milliseconds(status.estimate.end_seconds),
+        deadline_ms=request.deadline_ms,
+        start_within_ms=request.start_within_ms,
     )
 
 
@@ -102,6 +106,10 @@ def _band(event: BandCompleted, content: bytes) -> pb.BandCompleted:
 def _failed(failure: JobFailed) -> pb.JobFailed:
     entry = catalogued(from_code(failure.code, failure.message))
     return pb.JobFailed(code=entry.code, message=failure.message, retryable=entry.retryable)
+
+
+def _milliseconds(seconds: float | None) -> float | None:
+    return None if seconds is None else round(seconds * 1000, 3)
 
 
 def _picture(picture: Picture | None, contents: Mapping[str, bytes]) -> pb.Picture | None:

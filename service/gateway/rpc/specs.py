@@ -24,6 +24,8 @@ _SAME_NAME = (
     "temperature",
     "bands",
     "picture_quality",
+    "deadline_ms",
+    "start_within_ms",
 )
 
 
@@ -33,9 +35,6 @@ def draft_of(spec: pb.ImageSpec) -> Draft:
     if choice is None:
         text = "spec.class_label is missing: give it or spec.class_name"
         raise InvalidRequest(text, field="spec.class_label")
-    if spec.HasField("deadline_ms"):
-        text = "spec.deadline_ms is not supported yet: set a deadline on the call"
-        raise InvalidRequest(text, field="spec.deadline_ms")
     names = {ours: f"spec.{ours}" for ours in (*_SAME_NAME, "picture_format")}
     return Draft(
         **{ours: _said(spec, ours) for ours in _SAME_NAME},

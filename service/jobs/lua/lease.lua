@@ -1,13 +1,18 @@
 -- Give a worker jobs: first those whose holder is silent or has handed them back, then new ones.
--- A job that was cancelled meanwhile, or has had too many leases, ends here.
+-- A job that was cancelled meanwhile, has had too many leases, or has waited for its first one for
+-- longer than its caller allows, ends here.
 -- KEYS: waiting, outstanding
 -- ARGV: group, worker, count, lease ms, max attempts, retention ms,
 --       prefix of jobs, suffix of logs, suffix of pictures (which jobs it meets, only the stream knows),
---       started event with %d for the attempt, failed event, cancelled event
--- Returns a list of {job id, request, created, epoch, attempts}, and the id of the newest entry.
+--       started event with %d for the attempt, failed event, cancelled event,
+--       event of a job that did not start in time
+-- Returns a list of {job id, request, created, epoch, attempts, now in microseconds}, and the id of
+-- the newest entry.
 local waiting, outstanding = KEYS[1], KEYS[2]
 local group, worker, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local leases = {}
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
 
 local function end_entry(entry, id, state, event)
   local job = ARGV[7] .. id
@@ -20,16 +25,18 @@ local function hold(job, id, entry)
   local epoch = redis.call('HINCRBY', job, 'epoch', 1)
   local attempts = redis.call('HINCRBY', job, 'attempts', 1)
   redis.call('HSET', job, 'state', 'running', 'entry', entry)
+  redis.call('HDEL', job, 'start_by') -- it has started, whatever becomes of this lease
   redis.call('XADD', job .. ARGV[8], '*', 'event', (ARGV[10]:gsub('%%d', attempts)))
   local facts = redis.call('HMGET', job, 'request', 'created')
-  table.insert(leases, { id, facts[1], facts[2], epoch, attempts })
+  table.insert(leases, { id, facts[1], facts[2], epoch, attempts,
+    string.format('%.0f', now) })
 end
 
 local function take(entries)
   for _, found in ipairs(entries) do
     local entry, id = found[1], found[2][2]
     local job = ARGV[7] .. id
-    local facts = redis.call('HMGET', job, 'state', 'cancel', 'attempts')
+    local facts = redis.call('HMGET', job, 'state', 'cancel', 'attempts', 'start_by')
     if facts[1] ~= 'queued' and facts[1] ~= 'running' then
       redis.call('XACK', waiting, group, entry)
       redis.call('XDEL', waiting, entry)
@@ -37,6 +44,8 @@ local function take(entries)
       end_entry(entry, id, 'cancelled', ARGV[12])
     elseif tonumber(facts[3]) >= tonumber(ARGV[5]) then
       end_entry(entry, id, 'failed', ARGV[11])
+    elseif facts[4] and now > tonumber(facts[4]) then
+      end_entry(entry, id, 'failed', ARGV[13])
     else
       hold(job, id, entry)
     end

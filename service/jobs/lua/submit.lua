@@ -1,6 +1,7 @@
 -- Accept a job: the hash, its place in the queue and its first event, or nothing at all.
 -- KEYS: job, log, waiting, outstanding; with an idempotency key: its hash
--- ARGV: group, job id, request, model, queued event, max depth; with an idempotency key:
+-- ARGV: group, job id, request, model, queued event, max depth,
+--       milliseconds within which it has to start or -1; with an idempotency key:
 --       fingerprint, prefix of jobs (whose key it is, only its hash knows)
 -- Returns {'full'}, {'conflict'}, or {'new' or 'known', job id, request, state, created at in
 -- microseconds, attempts}.
@@ -14,9 +15,9 @@ if redis.call('EXISTS', KEYS[1]) == 1 then -- a repetition after a lost answer
 end
 if KEYS[5] then
   local taken = redis.call('HMGET', KEYS[5], 'job', 'fingerprint')
-  local job = taken[1] and ARGV[8] .. taken[1]
+  local job = taken[1] and ARGV[9] .. taken[1]
   if job and redis.call('EXISTS', job) == 1 then
-    if taken[2] ~= ARGV[7] then
+    if taken[2] ~= ARGV[8] then
       return { 'conflict' }
     end
     return told('known', taken[1], job)
@@ -34,11 +35,14 @@ local created = string.format('%.0f', now[1] * 1000000 + now[2])
 local entry = redis.call('XADD', KEYS[3], '*', 'job', ARGV[2])
 redis.call('HSET', KEYS[1], 'request', ARGV[3], 'model', ARGV[4], 'state', 'queued',
   'created', created, 'epoch', 0, 'attempts', 0, 'entry', entry)
+if tonumber(ARGV[7]) >= 0 then
+  redis.call('HSET', KEYS[1], 'start_by', string.format('%.0f', created + ARGV[7] * 1000))
+end
 redis.call('XADD', KEYS[2], '*', 'event', ARGV[5])
 redis.call('ZADD', KEYS[4], created, ARGV[2])
 if KEYS[5] then
   redis.call('DEL', KEYS[5]) -- what an expired job may have left, with its time to live
-  redis.call('HSET', KEYS[5], 'job', ARGV[2], 'fingerprint', ARGV[7])
+  redis.call('HSET', KEYS[5], 'job', ARGV[2], 'fingerprint', ARGV[8])
   redis.call('HSET', KEYS[1], 'once', KEYS[5]) -- so that both expire together
 end
 return told('new', ARGV[2], KEYS[1])

@@ -23,9 +23,11 @@ CONFIG = TokenizerConfig(
 
 
 AREA = dataclasses.replace(CONFIG, quantization="area")
+PALETTE = dataclasses.replace(CONFIG, palette_size=6)
+KINDS = {"frequency": CONFIG, "area": AREA, "palette": PALETTE}
 
 
-@pytest.fixture(scope="module", params=[CONFIG, AREA], ids=lambda config: config.quantization)
+@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
 def tokenizer(request: pytest.FixtureRequest) -> FRVAE:
     torch.manual_seed(0)
     return FRVAE(request.param).eval()
@@ -167,9 +169,10 @@ def test_gradients_reach_phi_and_nothing_else(tokenizer: FRVAE, images_B3YX: Ten
         assert reached == {name for name in names if name.startswith("quantizer.phi.")}
 
 
+@pytest.mark.parametrize("config", [CONFIG, PALETTE])
 @torch.no_grad()
-def test_it_also_works_in_double_precision(images_B3YX: Tensor) -> None:
-    tokenizer = FRVAE(CONFIG).double().eval()
+def test_it_also_works_in_double_precision(config: TokenizerConfig, images_B3YX: Tensor) -> None:
+    tokenizer = FRVAE(config).double().eval()
     tokens_Bl = tokenizer.encode(images_B3YX.double())
     assert tokenizer.decode(tokens_Bl).dtype == torch.float64
 

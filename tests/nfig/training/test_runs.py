@@ -155,6 +155,29 @@ def test_a_decoder_learns_and_leaves_all_else_alone(
     assert "### Decoder" in (tmp_path / "out" / checkpoint.CARD).read_text()
 
 
+def test_a_decoder_gets_a_palette_and_keeps_what_fits(
+    data: LabelledImages,
+    run: RunFolder,
+    reporter: Reporter,
+    model_folder: Path,
+    tmp_path: Path,
+) -> None:
+    options = dataclasses.replace(OPTIONS, epochs=1, learning_rate=1e-12, weight_decay=0.0)
+    common: dict[str, Any] = {"options": options, "reporter": reporter, "held_out": HELD_OUT}
+    runs.train_decoder(data, model_from=model_folder, run=run, palette_size=5, **common)
+    runs.publish(run, tmp_path / "out")
+    before, after = checkpoint.load(model_folder), checkpoint.load(tmp_path / "out")
+    assert after.config.tokenizer.palette_size == 5
+    weights = after.state_dict()
+    changed = {
+        name
+        for name, value in before.state_dict().items()
+        if weights[name].shape != value.shape or not weights[name].allclose(value)
+    }
+    assert all(name.startswith("tokenizer.decoder.layers.") for name in changed)
+    assert len(changed) == 2, "weight and bias of the last convolution"
+
+
 def stop_after(steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Makes the next training end as if SIGTERM had come during step `steps`."""
     from nfig.training import loop

@@ -39,10 +39,11 @@ from service.engine.fake_engine import FakeEngine
 from service.errors import NotFound, QueueUnavailable
 from service.gateway.rest.app import create_app
 from service.jobs.memory_queue import MemoryQueue
-from service.jobs.queue import IdempotencyKey, QueueLimits, Submission, WorkerStatus
+from service.jobs.queue import Backlog, IdempotencyKey, QueueLimits, Submission, WorkerStatus
 from service.metrics import Metrics
 from service.settings import GatewaySettings
 from service.worker.heartbeat import Heartbeat
+from service.worker.learned_pace import LearnedPace
 from service.worker.worker import Worker
 
 CARD = ModelCard(
@@ -82,6 +83,7 @@ class ScriptedQueue:
     forget_pictures: bool = False
     forget_jobs: bool = False
     cancel_seconds: float = 0.0
+    has_backlog: Backlog = field(default_factory=lambda: Backlog(waiting=0, running=0))
     requests: list[GenerationRequest] = field(default_factory=list)
     jobs: dict[str, Job] = field(default_factory=dict)
     pictures: dict[str, bytes] = field(default_factory=dict)
@@ -160,6 +162,10 @@ class ScriptedQueue:
     async def position(self, job_id: str) -> int | None:
         await self._answer()
         return None
+
+    async def backlog(self, model: str) -> Backlog:
+        await self._answer()
+        return self.has_backlog
 
     async def _script(self, request: GenerationRequest) -> AsyncGenerator[Event]:
         yield JobQueued()
@@ -262,7 +268,12 @@ async def queue(engine: FakeEngine) -> AsyncGenerator[MemoryQueue]:
     made = MemoryQueue(QueueLimits(max_depth=8))
     await engine.start()
     heartbeat = Heartbeat(
-        queue=made, engine=engine, worker_id="w", engine_name="fake", ttl_seconds=5.0
+        queue=made,
+        engine=engine,
+        worker_id="w",
+        engine_name="fake",
+        ttl_seconds=5.0,
+        pace=LearnedPace(slots=8),
     )
     worker = Worker(
         worker_id="w",

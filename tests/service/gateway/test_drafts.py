@@ -111,6 +111,10 @@ def test_a_name_of_several_classes_is_refused_with_their_ids() -> None:
         ("temperature", float("nan")),
         ("picture_quality", 101),
         ("picture_quality", -1),
+        ("deadline_ms", 0),
+        ("deadline_ms", 86_400_001),
+        ("start_within_ms", 0),
+        ("start_within_ms", 86_400_001),
     ],
 )
 def test_what_is_out_of_range_is_refused_by_name(field: str, value: float) -> None:

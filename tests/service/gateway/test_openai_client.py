@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from typing import Any
 
 import openai
 import pytest
 
 from service.domain import JobFailed
+from service.jobs.pace import Pace, StepTime
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -46,6 +48,18 @@ async def test_extensions_come_back_as_extra_fields(client: openai.AsyncOpenAI) 
     assert answer.data[0].model_extra is not None
     assert answer.data[0].model_extra["bands_completed"] == 2
     assert answer.data[0].model_extra["band_latencies_ms"] == [1.0, 2.0]
+
+
+async def test_time_limits(client: openai.AsyncOpenAI, queue: Any) -> None:
+    limits = {"deadline_ms": 60_000, "start_within_ms": 30_000}
+    await client.images.generate(prompt="cat", extra_body=limits)
+    assert (queue.requests[0].deadline_ms, queue.requests[0].start_within_ms) == (60_000, 30_000)
+    second = StepTime(median=1.0, p90=1.0)
+    pace = Pace(bands=(second,), picture=second, job=second, jobs_at_once=1.0)
+    queue.statuses = [replace(queue.statuses[0], pace=pace)]
+    with pytest.raises(openai.UnprocessableEntityError) as caught:
+        await client.images.generate(prompt="cat", extra_body={"deadline_ms": 100})
+    assert (caught.value.code, caught.value.param) == ("deadline_too_short", "deadline_ms")
 
 
 async def test_url(client: openai.AsyncOpenAI, queue: Any) -> None:

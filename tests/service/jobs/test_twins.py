@@ -137,6 +137,7 @@ async def compare(url: str, operations: Sequence[tuple[Any, ...]]) -> None:
             assert await redis.do(verb, arguments) == ours, (verb, arguments)
             assert await redis.queue.depth() == await memory.queue.depth()
             assert await redis.positions() == await memory.positions()
+            assert await redis.queue.backlog("fake") == await memory.queue.backlog("fake")
         logs = await redis.logs()
         assert logs == await memory.logs()
         for log in logs:

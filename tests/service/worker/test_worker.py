@@ -30,6 +30,7 @@ from service.jobs.queue import JobQueue, Lease, QueueLimits
 from service.metrics import Metrics
 from service.worker import image_drawing
 from service.worker.heartbeat import Heartbeat
+from service.worker.learned_pace import LearnedPace
 from service.worker.worker import Worker
 from tests.requests import request_of
 
@@ -67,7 +68,12 @@ async def working(
     await engine.start()
     metrics = Metrics()
     heartbeat = Heartbeat(
-        queue=queue, engine=engine, worker_id=worker_id, engine_name="fake", ttl_seconds=0.3
+        queue=queue,
+        engine=engine,
+        worker_id=worker_id,
+        engine_name="fake",
+        ttl_seconds=0.3,
+        pace=LearnedPace(slots=4),
     )
     worker = Worker(
         worker_id=worker_id,

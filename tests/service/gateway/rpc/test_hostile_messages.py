@@ -42,6 +42,7 @@ SPECS = st.builds(
             "picture_format": INT32,
             "picture_quality": INT32,
             "deadline_ms": INT64,
+            "start_within_ms": INT64,
         },
     ),
 )
