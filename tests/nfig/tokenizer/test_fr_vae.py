@@ -27,7 +27,7 @@ PALETTE = dataclasses.replace(CONFIG, palette_size=6)
 KINDS = {"frequency": CONFIG, "area": AREA, "palette": PALETTE}
 
 
-@pytest.fixture(scope="module", params=KINDS.values(), ids=KINDS)
+@pytest.fixture(scope="module", params=list(KINDS.values()), ids=list(KINDS))
 def tokenizer(request: pytest.FixtureRequest) -> FRVAE:
     torch.manual_seed(0)
     return FRVAE(request.param).eval()
