@@ -29,6 +29,8 @@ class Call:
     """One call, as the service sees it."""
 
     request_id: str
+    seconds_left: float | None
+    """Until the caller's own deadline, if it has set one."""
 
 
 Unary = Callable[[Message, Call], Awaitable[Message]]
@@ -48,53 +50,54 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         service, _, method = details.method.strip("/").partition("/")
         if handler is None or service != SERVICE:
             return handler
-        call = Call(request_id=_request_id(details.invocation_metadata))
+        identifier = _request_id(details.invocation_metadata)
         kind = _request_kind(method)
         # Without a deserializer the bytes come as they are: a broken message is the caller's
         # mistake, and the server would call it ours.
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
-                self._stream(handler.unary_stream, call, kind),
+                self._stream(handler.unary_stream, identifier, kind),
                 response_serializer=handler.response_serializer,
             )
         return grpc.unary_unary_rpc_method_handler(
-            self._unary(handler.unary_unary, call, kind),
+            self._unary(handler.unary_unary, identifier, kind),
             response_serializer=handler.response_serializer,
         )
 
-    def _unary(self, behaviour: Unary, call: Call, kind: type[Message]) -> Any:
+    def _unary(self, behaviour: Unary, identifier: str, kind: type[Message]) -> Any:
         async def answer(raw: bytes, context: Any) -> Message:
             try:
-                await self._open(call, context)
+                call = await self._enter(identifier, context)
                 return await behaviour(self._parse(kind, raw), call)
             except Exception as error:
-                await _abort(error, call, context)
+                await _abort(error, identifier, context)
 
         return answer
 
-    def _stream(self, behaviour: Stream, call: Call, kind: type[Message]) -> Any:
+    def _stream(self, behaviour: Stream, identifier: str, kind: type[Message]) -> Any:
         async def answer(raw: bytes, context: Any) -> AsyncGenerator[Message]:
             try:
-                await self._open(call, context)
+                call = await self._enter(identifier, context)
                 async with aclosing(behaviour(self._parse(kind, raw), call)) as messages:
                     async for message in messages:
                         yield message
             except Exception as error:
-                await _abort(error, call, context)
+                await _abort(error, identifier, context)
 
         return answer
 
-    async def _open(self, call: Call, context: Any) -> None:
+    async def _enter(self, identifier: str, context: Any) -> Call:
         """Before anything of the request is looked at. The caller's key is checked here."""
-        await context.send_initial_metadata(((REQUEST_ID, call.request_id),))
+        await context.send_initial_metadata(((REQUEST_ID, identifier),))
+        return Call(request_id=identifier, seconds_left=context.time_remaining())
 
     def _parse(self, kind: type[Message], raw: bytes) -> Message:
         return parse(kind, raw, max_bytes=self._max_bytes)
 
 
-async def _abort(error: Exception, call: Call, context: Any) -> NoReturn:
-    failure = as_service_error(error, request_id=call.request_id)
-    status = rpc_status.to_status(status_of(failure, request_id=call.request_id))
+async def _abort(error: Exception, identifier: str, context: Any) -> NoReturn:
+    failure = as_service_error(error, request_id=identifier)
+    status = rpc_status.to_status(status_of(failure, request_id=identifier))
     await context.abort(status.code, status.details, status.trailing_metadata)
     raise AssertionError("abort raises")
 

@@ -25,7 +25,7 @@ from service.gateway.rpc.answers import (
 )
 from service.gateway.rpc.calls import Call
 from service.gateway.rpc.job_answers import event_message, job_message, picture_of
-from service.gateway.rpc.specs import draft_of
+from service.gateway.rpc.specs import draft_of, leaving
 from service.gateway.services import Services
 from service.jobs.event_ids import parse_event_id
 
@@ -98,7 +98,8 @@ class ImageGenerationService:
         return pb.ListModelsResponse(models=models)
 
     async def _accept(self, spec: pb.ImageSpec, call: Call) -> AcceptedJob:
-        accepting = self._services.admission.accept(draft_of(spec))
+        draft = leaving(draft_of(spec), call.seconds_left)
+        accepting = self._services.admission.accept(draft)
         accepted = await self._services.generation.own(accepting)
         logger.info("request %s became job %s", call.request_id, accepted.job.id)
         return accepted

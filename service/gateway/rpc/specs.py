@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from nfig_proto.v1 import image_generation_pb2 as pb
 from service.domain import PictureFormat
 from service.errors import InvalidRequest
-from service.gateway.drafts import Draft
+from service.gateway.drafts import MAX_LIMIT_MS, Draft
 
 PICTURE_FORMATS: dict[pb.PictureFormat, PictureFormat] = {
     pb.PICTURE_FORMAT_PNG: "png",
     pb.PICTURE_FORMAT_JPEG: "jpeg",
     pb.PICTURE_FORMAT_WEBP: "webp",
 }
+CALL_DEADLINE = "deadline"
+"""What the caller knows as the time limit of the call."""
 _SAME_NAME = (
     "model",
     "num_images",
@@ -43,6 +46,18 @@ def draft_of(spec: pb.ImageSpec) -> Draft:
         picture_format=_picture_format(spec),
         names={**names, "class_label": f"spec.{choice}", "num_previews": "spec.previews"},
     )
+
+
+def leaving(draft: Draft, seconds_left: float | None) -> Draft:
+    """The draft of a caller who is gone by then: what cannot start before is refused at once."""
+    if seconds_left is None or seconds_left * 1000 > MAX_LIMIT_MS:
+        return draft
+    left_ms = max(1, int(seconds_left * 1000))
+    said = draft.start_within_ms
+    if said is not None and not left_ms < said <= MAX_LIMIT_MS:
+        return draft
+    names = {**draft.names, "start_within_ms": CALL_DEADLINE}
+    return replace(draft, start_within_ms=left_ms, names=names)
 
 
 def _said(spec: pb.ImageSpec, field: str) -> Any:

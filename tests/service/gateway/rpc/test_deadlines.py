@@ -9,6 +9,7 @@ import grpc
 import pytest
 
 from nfig_proto.v1 import image_generation_pb2 as pb
+from service.domain import JobState
 from service.engine.fake_engine import FakeEngine
 from service.jobs.pace import Pace, StepTime
 from service.jobs.queue import Backlog
@@ -59,6 +60,24 @@ async def test_what_cannot_be_kept_is_refused_by_name(
     assert ("RetryInfo" in details_of(error)) == (code == "deadline_unattainable")
 
 
+@pytest.mark.parametrize("said", [{}, {"start_within_ms": 60_000}], ids=["alone", "longer"])
+async def test_a_call_that_would_end_before_its_job_starts_is_refused_at_once(
+    paced: Any, said: dict[str, int]
+) -> None:
+    spec = pb.ImageSpec(class_name="cat", **said)
+    error = await refused(paced.stub.Generate(pb.GenerateRequest(spec=spec), timeout=8))
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    assert (code_of(error), field_of(error)) == ("deadline_unattainable", "deadline")
+    assert 3.5 < details_of(error)["RetryInfo"].retry_delay.ToMilliseconds() / 1000 < 5
+    assert (await paced.stub.Generate(pb.GenerateRequest(spec=spec), timeout=20)).images
+
+
+async def test_a_limit_out_of_range_is_refused_whatever_the_calls_own(door: Any) -> None:
+    spec = pb.ImageSpec(class_name="cat", start_within_ms=10**12)
+    error = await refused(door.stub.Generate(pb.GenerateRequest(spec=spec), timeout=8))
+    assert (code_of(error), field_of(error)) == ("invalid_request", "spec.start_within_ms")
+
+
 async def test_who_waits_in_vain_is_told_which_limit_is_over(
     door: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -67,6 +86,19 @@ async def test_who_waits_in_vain_is_told_which_limit_is_over(
     error = await refused(drawn(door, class_name="cat", deadline_ms=100))
     assert error.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     assert (code_of(error), field_of(error)) == ("deadline_exceeded", "spec.deadline_ms")
+
+
+async def test_a_job_that_has_not_ended_tells_when_it_is_likely_to(paced: Any) -> None:
+    spec = pb.ImageSpec(class_name="cat")
+    paced.queue.hang_after_band = 0
+    job_id = (await paced.stub.CreateJob(pb.CreateJobRequest(spec=spec))).job.id
+    seen = []
+    for state in (JobState.QUEUED, JobState.COMPLETED):
+        paced.queue.jobs[job_id] = replace(paced.queue.jobs[job_id], state=state)
+        seen.append((await paced.stub.GetJob(pb.GetJobRequest(job_id=job_id))).job)
+    # Four bands and the picture are missing.
+    assert seen[0].estimated_end_ms == 5000
+    assert not seen[1].HasField("estimated_end_ms")
 
 
 async def test_a_job_tells_its_limits(whole_door: Any) -> None:
