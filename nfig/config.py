@@ -15,7 +15,13 @@ from typing import Any, Literal, Self, get_args
 Quantization = Literal["frequency", "area"]
 Basis = Literal["dct", "fft"]
 BandEdges = Literal["nyquist", "literal"]
-CHOICES = {"quantization": Quantization, "basis": Basis, "band_edges": BandEdges}
+EncoderKind = Literal["cnn", "vit"]
+CHOICES = {
+    "quantization": Quantization,
+    "basis": Basis,
+    "band_edges": BandEdges,
+    "encoder": EncoderKind,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +58,13 @@ class TokenizerConfig:
     palette_size: int = 0
     """Colours of its own that the decoder picks for each image and mixes every pixel from, so that
     flat areas come out flat; 0 for a decoder that computes every pixel's colour."""
+    encoder: EncoderKind = "cnn"
+    """Convolutions that mirror the decoder, or a vision transformer that DINOv2's weights fit. The
+    sizes of convolutions above are then the decoder's alone."""
+    vit_width: int = 384
+    """Channels of the encoder "vit", a multiple of 64: 384 is DINOv2's ViT-S, 768 its ViT-B."""
+    vit_depth: int = 12
+    """Blocks of the encoder "vit"."""
 
     def __post_init__(self) -> None:
         for name, choice in CHOICES.items():
@@ -61,6 +74,13 @@ class TokenizerConfig:
                 )
         if self.palette_size < 0 or self.palette_size == 1:
             raise ValueError(f"palette_size must be 0, or 2 or more: {self.palette_size}")
+        if self.encoder == "cnn" and (self.vit_width, self.vit_depth) != (384, 12):
+            raise ValueError("vit_width and vit_depth are for encoder 'vit' only")
+        if self.vit_width % 64 or min(self.vit_width, self.vit_depth) < 1:
+            raise ValueError(
+                f"vit_width must be a multiple of 64 and vit_depth 1 or more: "
+                f"{self.vit_width}, {self.vit_depth}"
+            )
         if self.band_edges == "literal" and self.basis != "fft":
             raise ValueError(f"band_edges 'literal' needs basis 'fft', not {self.basis!r}")
         if self.quantization == "area" and self.basis != "dct":
@@ -96,7 +116,14 @@ class TokenizerConfig:
         return sum(side * side for side in self.grid_sides)
 
 
-LATER_OPTIONS = {"quantization": "frequency", "band_edges": "nyquist", "palette_size": 0}
+LATER_OPTIONS = {
+    "quantization": "frequency",
+    "band_edges": "nyquist",
+    "palette_size": 0,
+    "encoder": "cnn",
+    "vit_width": 384,
+    "vit_depth": 12,
+}
 """Tokenizer options younger than the first checkpoints, and their defaults, at which they are not
 written: a digest covers the config, and that of an old checkpoint must not change."""
 

@@ -25,12 +25,20 @@ def evaluate(
     classifier: Annotated[
         Path | None, typer.Option(help="A file of `nfig train classifier`, for class accuracy.")
     ] = None,
+    statistics: Annotated[
+        Path | None, typer.Option(help="Reference statistics: an .npz file with mu and sigma.")
+    ] = None,
+    network: Annotated[
+        Path | None, typer.Option(help="The ONNX file of the network that they are of.")
+    ] = None,
 ) -> None:
     """Measure a checkpoint against held-out images."""
     from nfig import evaluation
     from nfig.training.reporting import Reporter
 
-    options = evaluation.EvaluationOptions(count=count, seed=seed, classifier=classifier)
+    options = evaluation.EvaluationOptions(
+        count=count, seed=seed, classifier=classifier, statistics=statistics, network=network
+    )
     with Reporter("evaluation") as reporter:
         page = evaluation.evaluate(model, data, out, options, reporter)
     typer.echo(f"{page}")

@@ -25,6 +25,7 @@ BatchSize = Annotated[int, typer.Option(help="Images at once, over all processes
 Accumulate = Annotated[int, typer.Option(help="Batches whose mean gradient makes one step.")]
 CheckpointMinutes = Annotated[float, typer.Option(help="Minutes between saved states.")]
 LearningRate = Annotated[float, typer.Option(help="At the peak.")]
+Device = Annotated[str, typer.Option(help="cpu, cuda or auto; nobody has run cuda yet.")]
 Seed = Annotated[int, typer.Option(help="Of weights and order of the data.")]
 
 

@@ -15,6 +15,7 @@ from nfig.cli.options import (
     BatchSize,
     CheckpointMinutes,
     Data,
+    Device,
     Epochs,
     LearningRate,
     Minutes,
@@ -49,8 +50,17 @@ def train_tokenizer(  # noqa: PLR0913 - a command's options are its parameters
     start_from: Annotated[
         Path | None, typer.Option(help="A checkpoint whose tokenizer is trained further.")
     ] = None,
+    encoder_weights: Annotated[
+        Path | None, typer.Option(help="DINOv2's, as safetensors: the encoder starts from them.")
+    ] = None,
+    pixel: Annotated[float, typer.Option(help="Weight of the pixels' loss.")] = 1.0,
+    latent: Annotated[float, typer.Option(help="Weight of the latent's L2.")] = 0.0,
+    perceptual: Annotated[
+        float, typer.Option(help="Weight of MobileNetV2's features; needs their package.")
+    ] = 0.0,
     accumulate: Accumulate = 1,
     checkpoint_minutes: CheckpointMinutes = 2.0,
+    device: Device = "cpu",
     seed: Seed = 0,
 ) -> None:
     """Train an FR-VAE; the checkpoint it writes is for `nfig train transformer`."""
@@ -58,6 +68,7 @@ def train_tokenizer(  # noqa: PLR0913 - a command's options are its parameters
     from nfig.training import runs
     from nfig.training.options import TrainingOptions
     from nfig.training.run_folder import RunFolder
+    from nfig.training.terms import LossTerms
 
     config, folder = preset_of(preset), RunFolder(run)
     options = TrainingOptions(
@@ -68,6 +79,7 @@ def train_tokenizer(  # noqa: PLR0913 - a command's options are its parameters
         learning_rate=learning_rate,
         weight_decay=1e-4,
         checkpoint_minutes=checkpoint_minutes,
+        device=device,
         seed=seed,
     )
     training = partial(
@@ -78,6 +90,8 @@ def train_tokenizer(  # noqa: PLR0913 - a command's options are its parameters
         options=options,
         start_from=start_from,
         attribution=attribution_beside(data),
+        terms=LossTerms(pixel=pixel, latent=latent, perceptual=perceptual),
+        encoder_weights=encoder_weights,
     )
     _train_and_publish("tokenizer", training, folder, out)
 
@@ -105,6 +119,7 @@ def train_transformer(  # noqa: PLR0913
     ] = None,
     accumulate: Accumulate = 1,
     checkpoint_minutes: CheckpointMinutes = 2.0,
+    device: Device = "cpu",
     seed: Seed = 0,
     compiled: Annotated[
         bool, typer.Option("--compile", help="Faster after a slow start; needs a C++ compiler.")
@@ -123,6 +138,7 @@ def train_transformer(  # noqa: PLR0913
         "accumulate": accumulate,
         "learning_rate": learning_rate,
         "checkpoint_minutes": checkpoint_minutes,
+        "device": device,
         "seed": seed,
     }
     options = options_of(recipe, given, without_recipe={"clip_norm": 2.0})
@@ -156,6 +172,7 @@ def train_decoder(  # noqa: PLR0913
     ] = None,
     accumulate: Accumulate = 1,
     checkpoint_minutes: CheckpointMinutes = 2.0,
+    device: Device = "cpu",
     seed: Seed = 0,
 ) -> None:
     """Teach a model's decoder to draw what looks real; its tokens stay as they are."""
@@ -174,6 +191,7 @@ def train_decoder(  # noqa: PLR0913
         weight_decay=1e-4,
         betas=(0.5, 0.95),
         checkpoint_minutes=checkpoint_minutes,
+        device=device,
         seed=seed,
     )
     training = partial(

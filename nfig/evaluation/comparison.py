@@ -19,14 +19,10 @@ from nfig.evaluation.features import extract
 from nfig.evaluation.manifolds import (
     NEIGHBOURS,
     Features,
-    Nearest,
-    nearest,
     precision_recall,
 )
 from nfig.images import Pixels
 from nfig.training.reporting import Reporter
-
-QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -109,17 +105,4 @@ def precision_recall_figures(features: FeatureSets) -> dict[str, Any]:
         "count": count,
         "samples": asdict(precision_recall(samples, held_out)),
         "training_images": asdict(precision_recall(training, held_out)),
-    }
-
-
-def memorising_figures(features: FeatureSets, neighbours_of_samples: Nearest) -> dict[str, Any]:
-    """How near to a training image samples are, and images that the model has never seen."""
-    samples = neighbours_of_samples.distances_Nk[:, 0]
-    held_out = nearest(features.held_out, features.training, count=1).distances_Nk[:, 0]
-    near = samples < np.quantile(held_out, 0.01)
-    return {
-        "quantiles": list(QUANTILES),
-        "samples": np.quantile(samples, QUANTILES).tolist(),
-        "held_out_images": np.quantile(held_out, QUANTILES).tolist(),
-        "samples_nearer_than_1_in_100_held_out_images": float(near.mean()),
     }

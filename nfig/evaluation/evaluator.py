@@ -15,24 +15,28 @@ from typing import Any
 from nfig.evaluation import efficientnet, frechet
 from nfig.evaluation.classifier import class_accuracy
 from nfig.evaluation.comparison import (
+    FeatureSets,
     ImageSets,
     distance_figures,
     extract_all,
-    memorising_figures,
     precision_recall_figures,
 )
 from nfig.evaluation.efficientnet import EfficientNetLite0, load_efficientnet
-from nfig.evaluation.manifolds import nearest
+from nfig.evaluation.memorising import (
+    low_pass_pixels,
+    memorising_figures,
+    neighbours_of_samples,
+)
 from nfig.evaluation.page import write_page
 from nfig.evaluation.pictures import Shown, write_pictures
 from nfig.evaluation.reconstruction import reconstruct, reconstruction_figures, take_spectra
+from nfig.evaluation.reference import Reference, load_reference, reference_figures
 from nfig.evaluation.samples import draw_samples
 from nfig.evaluation.subject import FEWEST, Subject, load_subject
 from nfig.training.reporting import Reporter
 
 REPORT = "evaluation.json"
 STRIPS = 16
-SHOWN_NEIGHBOURS = 3
 NO_CLASSIFIER = (
     "class_accuracy and frechet.classifier are null: no classifier was given "
     "(`nfig train classifier` makes one)"
@@ -53,8 +57,17 @@ class EvaluationOptions:
     """Of the samples."""
     classifier: Path | None = None
     """A file of `nfig train classifier`."""
+    statistics: Path | None = None
+    """Reference statistics (nfig.evaluation.reference), which need `network`."""
+    network: Path | None = None
+    """The ONNX file of the network that the statistics are of."""
 
     def __post_init__(self) -> None:
+        if (self.statistics is None) != (self.network is None):
+            raise ValueError(
+                "statistics: they are of a network's features, so give `network` beside them: its "
+                "weights as an ONNX file (docs/evaluation.md)"
+            )
         if self.count < FEWEST:
             raise ValueError(f"count must be {FEWEST} or more: {self.count}")
 
@@ -73,10 +86,16 @@ def evaluate(
     Raises ValueError that names what is wrong with what was given; nothing has been written then.
     """
     subject = load_subject(model, data, options.classifier)
-    measured = _measure(subject, load_efficientnet(), options, reporter)
+    reference = _reference(subject, options)
+    measured = _measure(subject, load_efficientnet(), options, reporter, reference)
     choices = {"count": options.count, "seed": options.seed}
     report = {
-        "identity": {**subject.identity, **choices, "scorer_weights": efficientnet.SHA256},
+        "identity": {
+            **subject.identity,
+            **choices,
+            "scorer_weights": efficientnet.SHA256,
+            "reference": reference and reference.identity,
+        },
         "notes": _notes(subject),
         **measured.figures,
     }
@@ -87,7 +106,11 @@ def evaluate(
 
 
 def _measure(
-    subject: Subject, scorer: EfficientNetLite0, options: EvaluationOptions, reporter: Reporter
+    subject: Subject,
+    scorer: EfficientNetLite0,
+    options: EvaluationOptions,
+    reporter: Reporter,
+    reference: Reference | None,
 ) -> _Measured:
     model, held_out = subject.model, subject.held_out
     samples = draw_samples(
@@ -101,27 +124,43 @@ def _measure(
         reconstructions=reconstructions.whole,
     )
     features = extract_all(scorer, images, name="EfficientNet-Lite0", reporter=reporter)
-    neighbours = nearest(features.samples, features.training, count=SHOWN_NEIGHBOURS)
+    classified = _by_classifier(subject, images, reporter)
+    pixels = extract_all(low_pass_pixels, images, name="low-pass", reporter=reporter)
+    neighbours, pixel_neighbours = neighbours_of_samples(features), neighbours_of_samples(pixels)
     spectra = take_spectra(reconstructions, model.config.tokenizer.grid_sides)
     figures = {
         "frechet": {
             "method": frechet.METHOD,
             "efficientnet_lite0": distance_figures(features, reporter=reporter),
-            "classifier": _by_classifier(subject, images, reporter),
+            "classifier": classified and distance_figures(classified, reporter=reporter),
+            "reference": reference and reference_figures(reference, images, reporter=reporter),
         },
         "precision_recall": precision_recall_figures(features),
         "class_accuracy": _accuracy(subject, images, reporter),
         "reconstruction": reconstruction_figures(reconstructions, spectra),
-        "memorising": memorising_figures(features, neighbours),
+        "memorising": {
+            **memorising_figures(features, neighbours),
+            "low_pass_pixels": memorising_figures(pixels, pixel_neighbours),
+            "classifier": classified
+            and memorising_figures(classified, neighbours_of_samples(classified)),
+        },
     }
     shown = Shown(
         samples=samples,
         training=subject.training,
         neighbours=neighbours,
+        pixel_neighbours=pixel_neighbours,
         reconstructions=reconstructions,
         spectra=spectra,
     )
     return _Measured(figures=figures, shown=shown)
+
+
+def _reference(subject: Subject, options: EvaluationOptions) -> Reference | None:
+    if options.statistics is None or options.network is None:
+        return None
+    side = subject.model.config.tokenizer.image_size
+    return load_reference(options.statistics, options.network, image_size=side)
 
 
 def _notes(subject: Subject) -> list[str]:
@@ -133,14 +172,11 @@ def _notes(subject: Subject) -> list[str]:
     return notes
 
 
-def _by_classifier(
-    subject: Subject, images: ImageSets, reporter: Reporter
-) -> dict[str, Any] | None:
+def _by_classifier(subject: Subject, images: ImageSets, reporter: Reporter) -> FeatureSets | None:
     if subject.classifier is None:
         return None
     network = subject.classifier.features
-    features = extract_all(network, images, name="classifier", reporter=reporter)
-    return distance_figures(features, reporter=reporter)
+    return extract_all(network, images, name="classifier", reporter=reporter)
 
 
 def _accuracy(subject: Subject, images: ImageSets, reporter: Reporter) -> dict[str, float] | None:

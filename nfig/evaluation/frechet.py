@@ -30,19 +30,29 @@ class DistanceEstimate:
     distance: float
     low: float
     high: float
-    counts: tuple[int, int]
-    """Vectors in either set; distances of sets of other sizes are not comparable."""
+    counts: tuple[int, ...]
+    """Vectors in each set; distances of sets of other sizes are not comparable."""
+
+
+class Gaussian:
+    """What several others are compared with: the root of its covariance is taken once."""
+
+    def __init__(self, mean_F: Floats, cov_FF: Floats) -> None:
+        self._mean_F, self._root_FF = mean_F, _root(cov_FF)
+        self._trace = np.trace(cov_FF)
+
+    def distance(self, mean_F: Floats, cov_FF: Floats) -> float:
+        product_FF = self._root_FF @ cov_FF @ self._root_FF
+        eigenvalues_F = np.linalg.eigvalsh((product_FF + product_FF.T) / 2).clip(min=0)
+        trace = self._trace + np.trace(cov_FF) - 2 * np.sqrt(eigenvalues_F).sum()
+        return max(float(np.square(self._mean_F - mean_F).sum() + trace), 0.0)
 
 
 def gaussian_distance(
     mean_a_F: Floats, cov_a_FF: Floats, mean_b_F: Floats, cov_b_FF: Floats
 ) -> float:
     """Of two Gaussians; covariances may be singular."""
-    root_a_FF = _root(cov_a_FF)
-    product_FF = root_a_FF @ cov_b_FF @ root_a_FF
-    eigenvalues_F = np.linalg.eigvalsh((product_FF + product_FF.T) / 2).clip(min=0)
-    trace = np.trace(cov_a_FF) + np.trace(cov_b_FF) - 2 * np.sqrt(eigenvalues_F).sum()
-    return max(float(np.square(mean_a_F - mean_b_F).sum() + trace), 0.0)
+    return Gaussian(mean_a_F, cov_a_FF).distance(mean_b_F, cov_b_FF)
 
 
 def frechet_distance(a_NF: npt.ArrayLike, b_MF: npt.ArrayLike) -> float:
@@ -59,13 +69,31 @@ def estimate(a_NF: npt.ArrayLike, b_MF: npt.ArrayLike, *, paired: bool = False) 
         rows_a = generator.integers(len(a), size=len(a))
         rows_b = rows_a if paired else generator.integers(len(b), size=len(b))
         resampled.append(_distance(a[rows_a], b[rows_b]))
+    return _with_interval(distance, resampled, counts=(len(a), len(b)))
+
+
+def estimate_from(reference: Gaussian, a_NF: npt.ArrayLike) -> DistanceEstimate:
+    """Of a set from what is known by its mean and covariance alone; only the set is resampled."""
+    a = np.asarray(a_NF, np.float64)
+    generator = np.random.default_rng(BOOTSTRAP_SEED)
+    resampled = []
+    for _ in range(RESAMPLES):
+        chosen = a[generator.integers(len(a), size=len(a))]
+        resampled.append(reference.distance(chosen.mean(0), _covariance(chosen)))
+    distance = reference.distance(a.mean(0), _covariance(a))
+    return _with_interval(distance, resampled, counts=(len(a),))
+
+
+def _with_interval(
+    distance: float, resampled: list[float], *, counts: tuple[int, ...]
+) -> DistanceEstimate:
     # Not their percentiles: a resample has fewer distinct vectors, which alone adds to a distance.
     margin = 1.96 * float(np.std(resampled, ddof=1))
     return DistanceEstimate(
         distance=distance,
         low=max(distance - margin, 0.0),
         high=distance + margin,
-        counts=(len(a), len(b)),
+        counts=counts,
     )
 
 

@@ -14,7 +14,11 @@ from nfig.evaluation.plot import spectrum_plot
 from nfig.evaluation.reconstruction import Spectra
 
 PAGE = "index.html"
-SCORERS = {"efficientnet_lite0": "EfficientNet-Lite0", "classifier": "classifier"}
+SCORERS = {
+    "efficientnet_lite0": "EfficientNet-Lite0",
+    "classifier": "classifier",
+    "reference": "reference statistics",
+}
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 1060px; margin: 2em auto; padding: 0 1em }
@@ -57,7 +61,7 @@ def _sample_figures(report: Mapping[str, Any]) -> list[str]:
     for scorer, label in SCORERS.items():
         for of, figures in (report["frechet"][scorer] or {}).items():
             interval = f"{figures['low']:.2f} to {figures['high']:.2f}"
-            counts = "{} against {}".format(*figures["counts"])
+            counts = " against ".join(str(count) for count in figures["counts"])
             rows.append([f"{label}, {of}", f"{figures['distance']:.2f}", interval, counts])
     covered = report["precision_recall"]
     shares = [
@@ -67,7 +71,15 @@ def _sample_figures(report: Mapping[str, Any]) -> list[str]:
     accuracy = report["class_accuracy"] or {}
     return [
         "<h2>Samples in figures</h2>",
-        *_table(["Fréchet distance to held-out images", "", "95 % interval", "images"], rows),
+        *_table(
+            [
+                "Fréchet distance to held-out images, or to statistics",
+                "",
+                "95 % interval",
+                "images",
+            ],
+            rows,
+        ),
         f"<p>{html.escape(report['frechet']['method'])}</p>",
         *_table([f"{covered['count']} against as many held-out", "precision", "recall"], shares),
         *_table(
@@ -123,18 +135,33 @@ def _spectra(spectra: Spectra) -> list[str]:
 
 
 def _memorising(figures: Mapping[str, Any]) -> list[str]:
-    columns = (figures["quantiles"], figures["samples"], figures["held_out_images"])
-    rows = [[f"{q:.0%}", f"{a:.3f}", f"{b:.3f}"] for q, a, b in zip(*columns, strict=True)]
-    share = figures["samples_nearer_than_1_in_100_held_out_images"]
+    views = {
+        "EfficientNet-Lite0": figures,
+        "low-passed pixels, in levels of 8 bits": figures["low_pass_pixels"],
+        "classifier": figures["classifier"],
+    }
+    lines = ["<h2>Nearest training images</h2>"]
+    for name, view in views.items():
+        lines += _nearness(name, view) if view else []
     return [
-        "<h2>Nearest training images</h2>",
-        *_table(["quantile of distances", "samples", "held-out images"], rows),
-        f"<p>{share:.2%} of the samples are nearer to a training image than the nearest 1 % of "
-        "the held-out images.</p>",
+        *lines,
         "<p>The first samples, each with its nearest training images.</p>",
         _picture(pictures.NEIGHBOURS, "first samples and their nearest training images"),
         "<p>The samples that are nearest of all to a training image.</p>",
         _picture(pictures.NEAREST, "nearest samples and their nearest training images"),
+        "<p>The same by their low-passed pixels.</p>",
+        _picture(pictures.NEAREST_BY_PIXELS, "nearest samples by their pixels"),
+    ]
+
+
+def _nearness(name: str, figures: Mapping[str, Any]) -> list[str]:
+    columns = (figures["quantiles"], figures["samples"], figures["held_out_images"])
+    rows = [[f"{q:.0%}", f"{a:.3f}", f"{b:.3f}"] for q, a, b in zip(*columns, strict=True)]
+    share = figures["samples_nearer_than_1_in_100_held_out_images"]
+    return [
+        *_table([f"quantile of distances, {name}", "samples", "held-out images"], rows),
+        f"<p>{share:.2%} of the samples are nearer to a training image than the nearest 1 % of "
+        "the held-out images.</p>",
     ]
 
 

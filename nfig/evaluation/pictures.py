@@ -19,6 +19,7 @@ STRIPS = "strips.png"
 RECONSTRUCTIONS = "reconstructions.png"
 NEIGHBOURS = "neighbours.png"
 NEAREST = "nearest.png"
+NEAREST_BY_PIXELS = "nearest_by_pixels.png"
 
 GRID_IMAGES = 128
 GRID_COLUMNS = 16
@@ -33,6 +34,8 @@ class Shown:
     training: LabelledImages
     neighbours: Nearest
     """Of the samples among the training images."""
+    pixel_neighbours: Nearest
+    """The same by their low-passed pixels."""
     reconstructions: Reconstructions
     spectra: Spectra
 
@@ -43,9 +46,13 @@ def write_pictures(folder: Path, shown: Shown) -> None:
     save_png(folder / STRIPS, _rows(shown.samples.strips))
     save_png(folder / RECONSTRUCTIONS, _reconstruction_rows(shown.reconstructions))
     first = np.arange(min(ROWS, len(samples)))
-    save_png(folder / NEIGHBOURS, _neighbour_rows(shown, first))
-    closest = np.argsort(shown.neighbours.distances_Nk[:, 0], kind="stable")[:ROWS]
-    save_png(folder / NEAREST, _neighbour_rows(shown, closest))
+    save_png(folder / NEIGHBOURS, _neighbour_rows(shown, shown.neighbours, first))
+    for name, neighbours in (
+        (NEAREST, shown.neighbours),
+        (NEAREST_BY_PIXELS, shown.pixel_neighbours),
+    ):
+        closest = np.argsort(neighbours.distances_Nk[:, 0], kind="stable")[:ROWS]
+        save_png(folder / name, _neighbour_rows(shown, neighbours, closest))
 
 
 def _reconstruction_rows(reconstructions: Reconstructions) -> Pixels:
@@ -56,10 +63,10 @@ def _reconstruction_rows(reconstructions: Reconstructions) -> Pixels:
     return _rows(np.stack([pixels[chosen] for pixels in columns], axis=1))
 
 
-def _neighbour_rows(shown: Shown, rows: npt.NDArray[np.int64]) -> Pixels:
+def _neighbour_rows(shown: Shown, among_training: Nearest, rows: npt.NDArray[np.int64]) -> Pixels:
     """The sample, then its nearest training images, nearest first."""
     samples = shown.samples.images.pixels[rows]
-    neighbours = shown.training.pixels[shown.neighbours.rows_Nk[rows]]
+    neighbours = shown.training.pixels[among_training.rows_Nk[rows]]
     return _rows(np.concatenate([samples[:, None], neighbours], axis=1))
 
 

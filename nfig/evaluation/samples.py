@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from nfig.config import SamplingDefaults
 from nfig.data import LabelledImages
 from nfig.drawing import labels_in_turn
 from nfig.evaluation.features import in_batches
@@ -32,10 +33,17 @@ class Samples:
 
 @torch.no_grad()
 def draw_samples(
-    model: NFIGModel, *, count: int, seed: int, strips: int, reporter: Reporter
+    model: NFIGModel,
+    *,
+    count: int,
+    seed: int,
+    strips: int,
+    reporter: Reporter,
+    sampling: SamplingDefaults | None = None,
 ) -> Samples:
-    """With the model's own sampling defaults. Raises ValueError naming a bad count or seed."""
-    generations = _generations(model, labels_in_turn(model.config, None, count=count), seed=seed)
+    """With the model's own sampling unless told. Raises ValueError naming a bad count or seed."""
+    labels = labels_in_turn(model.config, None, count=count)
+    generations = _generations(sampling or model.config.sampling, labels, seed=seed)
     pixels, strip_pixels = [], []
     for rows in in_batches(count, BATCH, what="samples drawn", reporter=reporter):
         canvases = [step.canvas_BCHW for step in generate(model, generations[rows])]
@@ -51,8 +59,9 @@ def draw_samples(
     return Samples(images=images, strips=np.concatenate(strip_pixels))
 
 
-def _generations(model: NFIGModel, labels: Sequence[int], *, seed: int) -> list[Generation]:
-    defaults = model.config.sampling
+def _generations(
+    sampling: SamplingDefaults, labels: Sequence[int], *, seed: int
+) -> list[Generation]:
     drawn: Counter[int] = Counter()
     generations = []
     for label in labels:
@@ -61,10 +70,10 @@ def _generations(model: NFIGModel, labels: Sequence[int], *, seed: int) -> list[
                 class_label=label,
                 seed=seed,
                 image_index=drawn[label],
-                guidance_scale=defaults.guidance_scale,
-                top_k=defaults.top_k,
-                top_p=defaults.top_p,
-                temperature=defaults.temperature,
+                guidance_scale=sampling.guidance_scale,
+                top_k=sampling.top_k,
+                top_p=sampling.top_p,
+                temperature=sampling.temperature,
             )
         )
         drawn[label] += 1

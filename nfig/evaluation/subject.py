@@ -43,7 +43,7 @@ def load_subject(model_folder: Path, data_file: Path, classifier_file: Path | No
         )
     classifier = None if classifier_file is None else load_classifier(classifier_file)
     if classifier is not None:
-        _check_classifier(classifier, data)
+        check_classifier(classifier, data)
     return Subject(
         model=model,
         training=training,
@@ -108,7 +108,8 @@ def _check_data(model: NFIGModel, data: LabelledImages) -> None:
         raise ValueError("data: its classes.json does not name the model's classes in their order")
 
 
-def _check_classifier(classifier: Classifier, data: LabelledImages) -> None:
+def check_classifier(classifier: Classifier, data: LabelledImages) -> None:
+    """Raises ValueError if it is for other images, or was trained on other data."""
     wanted = (data.image_size, len(data.class_names))
     found = (classifier.config.image_size, classifier.config.num_classes)
     if found != wanted:

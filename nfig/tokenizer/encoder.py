@@ -16,6 +16,7 @@ class Encoder(nn.Module):
     """Images (B, 3, side, side) in [-1, 1] to latents (B, C, H, W).
 
     Paper: starts from DINOv2's weights; ours starts from nothing, so that no download is needed.
+    Who has the weights takes `nfig.tokenizer.vit` instead.
     """
 
     def __init__(self, config: TokenizerConfig) -> None:

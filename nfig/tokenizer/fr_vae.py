@@ -15,6 +15,7 @@ from nfig.config import TokenizerConfig
 from nfig.tokenizer.decoder import Decoder
 from nfig.tokenizer.encoder import Encoder
 from nfig.tokenizer.quantizer import BandQuantizer
+from nfig.tokenizer.vit import ViTEncoder
 
 
 class FRVAE(nn.Module):
@@ -23,7 +24,7 @@ class FRVAE(nn.Module):
     def __init__(self, config: TokenizerConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = Encoder(config)
+        self.encoder = ViTEncoder(config) if config.encoder == "vit" else Encoder(config)
         self.quantizer = BandQuantizer(config)
         self.decoder = Decoder(config)
 

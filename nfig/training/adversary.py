@@ -49,9 +49,11 @@ class PatchDiscriminator(nn.Module):
 class Adversary:
     """A discriminator that learns beside what it judges; the same one in all processes."""
 
-    def __init__(self, *, autocast: bool, accumulate: int = 1) -> None:
+    def __init__(
+        self, *, autocast: bool, accumulate: int = 1, device: torch.device | str = "cpu"
+    ) -> None:
         """`accumulate`: it takes a step with every so many batches only."""
-        self.discriminator = PatchDiscriminator()
+        self.discriminator = PatchDiscriminator().to(device)
         self._optimizer = torch.optim.AdamW(
             self.discriminator.parameters(), lr=LEARNING_RATE, betas=BETAS, weight_decay=0.0
         )
@@ -94,7 +96,7 @@ class Adversary:
         self._optimizer.load_state_dict(state["optimizer"])
 
     def _judge(self, images_B3YX: Tensor) -> list[Tensor]:
-        with torch.autocast("cpu", torch.bfloat16, enabled=self._autocast):
+        with torch.autocast(images_B3YX.device.type, torch.bfloat16, enabled=self._autocast):
             judged: list[Tensor] = self.discriminator(images_B3YX)
         return judged
 

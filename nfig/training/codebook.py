@@ -37,7 +37,7 @@ class CodebookLearner:
         self.quantizer = quantizer
         self.started = learnt
         self.step = FIRST_STEPS if learnt else 0
-        self.uses_V = torch.ones(len(quantizer.codebook_VC))
+        self.uses_V = quantizer.codebook_VC.new_ones(len(quantizer.codebook_VC))
         self.sums_VC = quantizer.codebook_VC.clone()
         self._accumulate, self._turn = accumulate, 0
         self._new_uses_V = torch.zeros_like(self.uses_V)

@@ -21,6 +21,7 @@ from nfig.data import LabelledImages
 from nfig.images import Pixels
 from nfig.tokenizer import FRVAE
 from nfig.training.adversary import Adversary, balance
+from nfig.training.devices import device_of
 from nfig.training.loop import StepLoss
 from nfig.training.losses import ReconstructionWeights, psnr, reconstruction_loss, squared_error
 from nfig.training.reconstructions import psnr_per_band, reconstruction_picture
@@ -55,7 +56,8 @@ class DecoderTask:
     ) -> None:
         self.tokenizer = tokenizer.eval().requires_grad_(False)
         self.module: nn.Module = tokenizer.decoder.requires_grad_(True)
-        self.adversary = Adversary(autocast=autocast, accumulate=accumulate)
+        self.device = device_of(tokenizer)
+        self.adversary = Adversary(autocast=autocast, accumulate=accumulate, device=self.device)
         self.weights = ReconstructionWeights()
         self.training, self.held_out, self.autocast = training, held_out, autocast
         self.tokens_NL, self.held_out_tokens_NL = cached_tokens(
@@ -67,10 +69,10 @@ class DecoderTask:
         return len(self.training)
 
     def loss(self, rows: Tensor, *, progress: float) -> StepLoss:
-        images_B3YX = self.training.images(rows)
+        images_B3YX = self.training.images(rows).to(self.device)
         stopped = int(len(rows) * STOPPED_SHARE)
         canvas_BCHW = self._canvases(self.tokens_NL[rows], stopped=stopped)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
             decoded_B3YX = self.module(canvas_BCHW)
         whole = _Drawn(decoded_B3YX[stopped:].float(), images_B3YX[stopped:])
         pixels = reconstruction_loss(whole.decoded_B3YX, whole.images_B3YX, self.weights)
@@ -111,7 +113,7 @@ class DecoderTask:
 
     def _bands(self, tokens_BL: Tensor) -> list[Tensor]:
         sides = self.tokenizer.config.grid_sides
-        return list(tokens_BL.long().split([side**2 for side in sides], dim=1))
+        return list(tokens_BL.to(self.device).long().split([side**2 for side in sides], dim=1))
 
     @torch.no_grad()
     def evaluate(self, averaged: nn.Module) -> Mapping[str, float]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+DEVICES = ("cpu", "cuda", "auto")
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingOptions:
@@ -36,6 +38,8 @@ class TrainingOptions:
     autocast: bool = True
     """Compute in bfloat16 where that is safe."""
     seed: int = 0
+    device: str = "cpu"
+    """Or "cuda", or "auto" (nfig.training.devices). A run may be resumed on another one."""
     checkpoint_minutes: float = 2.0
     """Between saved states."""
     evaluate_minutes: float = 10.0
@@ -44,6 +48,8 @@ class TrainingOptions:
     def __post_init__(self) -> None:
         if (self.epochs is None) == (self.minutes is None):
             raise ValueError("give either epochs or minutes")
+        if self.device not in DEVICES:
+            raise ValueError(f"device must be one of {', '.join(DEVICES)}: {self.device!r}")
         positive = ("epochs", "minutes", "batch_size", "accumulate", "learning_rate", "clip_norm")
         for name in positive:
             value = getattr(self, name)

@@ -28,7 +28,9 @@ def psnr_per_band(held_out: LabelledImages, redraw: Redraw) -> dict[str, float]:
     for rows in torch.arange(len(held_out)).split(EVALUATION_BATCH):
         images_B3YX = held_out.images(rows)
         share = len(rows) / len(held_out)
-        errors.append([share * squared_error(redrawn, images_B3YX) for redrawn in redraw(rows)])
+        errors.append(
+            [share * squared_error(redrawn.cpu(), images_B3YX) for redrawn in redraw(rows)]
+        )
     figures = [round(psnr(sum(parts)), 3) for parts in zip(*errors, strict=True)]
     return {
         **{f"psnr_band_{band}": figure for band, figure in enumerate(figures)},

@@ -19,14 +19,18 @@ from nfig.config import ModelConfig
 from nfig.data import HELD_OUT_PER_CLASS, LabelledImages
 from nfig.model import NFIGModel
 from nfig.tokenizer import FRVAE
+from nfig.tokenizer.dinov2 import DinoWeights, read_dinov2
+from nfig.tokenizer.vit import ViTEncoder
 from nfig.training import processes
 from nfig.training.card import read_recipe, write_card
 from nfig.training.decoder_trainer import DecoderTask
+from nfig.training.devices import device_named
 from nfig.training.loop import TrainingResult, train
 from nfig.training.options import TrainingOptions
 from nfig.training.reporting import Reporter
 from nfig.training.run_folder import RunFolder
 from nfig.training.schedule import Shares
+from nfig.training.terms import LossTerms
 from nfig.training.tokenizer_trainer import TokenizerTask
 from nfig.training.transformer_trainer import TransformerTask, assemble
 from nfig.transformer import NextFrequencyTransformer
@@ -38,7 +42,7 @@ MODEL_FOLDER = "model"
 CACHED_IMAGES = "tokens.pt"
 
 
-def train_tokenizer(
+def train_tokenizer(  # noqa: PLR0913 - all but two are keywords
     config: ModelConfig,
     data: LabelledImages,
     *,
@@ -48,25 +52,37 @@ def train_tokenizer(
     start_from: Path | None = None,
     held_out: int = HELD_OUT_PER_CLASS,
     attribution: str = "",
+    terms: LossTerms | None = None,
+    encoder_weights: Path | None = None,
 ) -> TrainingResult:
-    """Begins or resumes the run; `start_from` is a checkpoint whose tokenizer is trained further.
+    """Begins or resumes the run; `start_from` is a checkpoint whose tokenizer is trained further,
+    `encoder_weights` a file of DINOv2's, which makes the encoder a vision transformer.
 
     Raises ValueError if data and config do not fit, or the run is another training.
     """
     _check_data(config, data)
+    device = device_named(options.device)
+    dino = _dino(encoder_weights, start_from)
+    if dino is not None:
+        config = dataclasses.replace(config, tokenizer=dino.encoder_of(config.tokenizer))
     config = dataclasses.replace(config, class_names=data.class_names)
     training, rest = _split(data, held_out, options)
     recipe = {} if start_from is None else read_recipe(start_from)
-    tokenizer = _first_tokenizer(config, start_from, seed=options.seed)
+    tokenizer = _first_tokenizer(config, start_from, dino, seed=options.seed)
     with processes.main_first():
-        run.begin(_facts("tokenizer", config, data, options, recipe, attribution))
+        facts = _facts("tokenizer", config, data, options, recipe, attribution)
+        facts["options"].update(terms.changed() if terms else {})
+        if dino is not None:
+            facts["options"]["encoder_weights"] = dino.digest
+        run.begin(facts)
     task = TokenizerTask(
-        tokenizer,
+        tokenizer.to(device),
         training=training,
         held_out=rest,
         autocast=options.autocast,
         learnt_codebook=start_from is not None,
         accumulate=options.accumulate,
+        terms=terms,
     )
     return train(task, options, run, reporter)
 
@@ -92,6 +108,7 @@ def train_transformer(  # noqa: PLR0913 - all but two are keywords
         config, tokenizer=tokenizer_config.tokenizer, class_names=data.class_names
     )
     _check_data(config, data)
+    device = device_named(options.device)
     training, rest = _split(data, held_out, options)
     recipe = read_recipe(tokenizer_from)
     facts = _facts("transformer", config, data, options, recipe, attribution)
@@ -103,7 +120,7 @@ def train_transformer(  # noqa: PLR0913 - all but two are keywords
     model.tokenizer.load_state_dict(tokenizer.state_dict())
     model.tokenizer.eval().requires_grad_(False)
     task = TransformerTask(
-        model,
+        model.to(device),
         training=training,
         held_out=rest,
         autocast=options.autocast,
@@ -136,6 +153,7 @@ def train_decoder(
         torch.manual_seed(options.seed)
         model = _with_palette(model, palette_size)
     _check_data(model.config, data)
+    device = device_named(options.device)
     training, rest = _split(data, held_out, options)
     recipe = read_recipe(model_from)
     facts = _facts("decoder", model.config, data, options, recipe, attribution)
@@ -144,7 +162,7 @@ def train_decoder(
         _keep(model_from, run.path / MODEL_FOLDER)
     torch.manual_seed(options.seed)
     task = DecoderTask(
-        model.tokenizer,
+        model.tokenizer.to(device),
         training=training,
         held_out=rest,
         autocast=options.autocast,
@@ -205,10 +223,22 @@ def _with_palette(model: NFIGModel, size: int) -> NFIGModel:
     return changed
 
 
-def _first_tokenizer(config: ModelConfig, start_from: Path | None, *, seed: int) -> FRVAE:
+def _dino(file: Path | None, start_from: Path | None) -> DinoWeights | None:
+    if file is not None and start_from is not None:
+        raise ValueError("encoder_weights: the tokenizer of start_from has an encoder already")
+    return None if file is None else read_dinov2(file)
+
+
+def _first_tokenizer(
+    config: ModelConfig, start_from: Path | None, dino: DinoWeights | None, *, seed: int
+) -> FRVAE:
     if start_from is None:
         torch.manual_seed(seed)
-        return FRVAE(config.tokenizer)
+        tokenizer = FRVAE(config.tokenizer)
+        if dino is not None:
+            assert isinstance(tokenizer.encoder, ViTEncoder)
+            dino.fill(tokenizer.encoder)
+        return tokenizer
     started_config, tokenizer = checkpoint.load_tokenizer(start_from)
     if started_config.tokenizer != config.tokenizer:
         raise ValueError(f"start_from: {start_from} has a tokenizer of another config")
@@ -259,6 +289,7 @@ def _facts(
     """Of a run, as plain JSON values."""
     plain_options = dataclasses.asdict(options)
     plain_options["betas"] = list(options.betas)
+    del plain_options["device"]
     if options.accumulate == 1:
         # Younger than the first runs, which must not be taken for other trainings.
         del plain_options["accumulate"]

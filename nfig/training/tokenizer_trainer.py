@@ -16,9 +16,12 @@ from nfig.data import LabelledImages
 from nfig.images import Pixels
 from nfig.tokenizer import FRVAE, Quantized
 from nfig.training.codebook import CodebookLearner
+from nfig.training.devices import device_of
 from nfig.training.loop import StepLoss
 from nfig.training.losses import ReconstructionWeights, psnr, reconstruction_loss, squared_error
+from nfig.training.perceptual import load_perceptual
 from nfig.training.reconstructions import psnr_per_band, reconstruction_picture
+from nfig.training.terms import LossTerms
 
 COMMITMENT = 0.25
 STOPPED_SHARE = 0.25
@@ -44,13 +47,19 @@ class TokenizerTask:
         learnt_codebook: bool = False,
         accumulate: int = 1,
         weights: ReconstructionWeights | None = None,
+        terms: LossTerms | None = None,
     ) -> None:
         self.module: nn.Module = tokenizer
         self.tokenizer = tokenizer
+        self.device = device_of(tokenizer)
         self.training = training
         self.held_out = held_out
         self.autocast = autocast
         self.weights = weights or ReconstructionWeights()
+        self.terms = terms or LossTerms()
+        self.perceptual = None
+        if self.terms.perceptual:
+            self.perceptual = load_perceptual(autocast=autocast, device=self.device)
         self.codebook = CodebookLearner(
             tokenizer.quantizer, learnt=learnt_codebook, accumulate=accumulate
         )
@@ -60,8 +69,8 @@ class TokenizerTask:
         return len(self.training)
 
     def loss(self, rows: Tensor, *, progress: float) -> StepLoss:
-        images_B3YX = _flip_some(self.training.images(rows))
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+        images_B3YX = _flip_some(self.training.images(rows)).to(self.device)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
             latent_BCHW = self.tokenizer.encoder(images_B3YX)
         # Distances and residuals need all bits.
         latent_BCHW = latent_BCHW.float()
@@ -70,11 +79,16 @@ class TokenizerTask:
         self.codebook.update(quantized, revive=progress < REVIVE_UNTIL)
         stopped = int(len(rows) * STOPPED_SHARE)
         canvas_BCHW = self._straight_through(latent_BCHW, quantized, stopped=stopped)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
             decoded_B3YX = self.tokenizer.decoder(canvas_BCHW)
         commitment = self._commitment(latent_BCHW, quantized)
         reconstruction = self._reconstruction(decoded_B3YX.float(), images_B3YX, stopped=stopped)
-        total = reconstruction + COMMITMENT * commitment
+        total = self.terms.pixel * reconstruction + COMMITMENT * commitment
+        if self.terms.latent:
+            total = total + self.terms.latent * _latent_error(latent_BCHW, quantized)
+        if self.perceptual is not None:
+            seen = self.perceptual(decoded_B3YX[stopped:].float(), images_B3YX[stopped:])
+            total = total + self.terms.perceptual * seen
         if self.tokenizer.quantizer.phi is not None:
             total = total + self._phi_error(latent_BCHW, quantized)
         figures = {
@@ -131,8 +145,8 @@ class TokenizerTask:
         used_V = torch.zeros(averaged.config.codebook_size, dtype=torch.bool)
 
         def redrawn(rows: Tensor) -> list[Tensor]:
-            tokens_Bl = averaged.encode(self.held_out.images(rows))
-            used_V[torch.cat(tokens_Bl, dim=1).flatten()] = True
+            tokens_Bl = averaged.encode(self.held_out.images(rows).to(self.device))
+            used_V[torch.cat(tokens_Bl, dim=1).flatten().cpu()] = True
             return _after_each_band(averaged, tokens_Bl)
 
         figures = psnr_per_band(self.held_out, redrawn)
@@ -143,7 +157,8 @@ class TokenizerTask:
         assert isinstance(averaged, FRVAE)
 
         def redrawn(rows: Tensor) -> list[Tensor]:
-            return _after_each_band(averaged, averaged.encode(self.held_out.images(rows)))
+            images_B3YX = self.held_out.images(rows).to(self.device)
+            return _after_each_band(averaged, averaged.encode(images_B3YX))
 
         return reconstruction_picture(self.held_out, redrawn)
 
@@ -152,6 +167,14 @@ class TokenizerTask:
 
     def restore(self, state: dict[str, Any]) -> None:
         self.codebook.restore(state)
+
+
+def _latent_error(latent_BCHW: Tensor, quantized: Quantized) -> Tensor:
+    """The paper's latent L2 (appendix B.1): what the whole canvas is off.
+
+    It pulls at the encoder, and at phi; codes learn by moving averages.
+    """
+    return F.mse_loss(latent_BCHW, quantized.canvases_BCHW[-1])
 
 
 def _after_each_band(tokenizer: FRVAE, tokens_Bl: list[Tensor]) -> list[Tensor]:

@@ -14,6 +14,7 @@ from torch import Tensor
 from nfig.data import LabelledImages
 from nfig.tokenizer import FRVAE
 from nfig.training import processes
+from nfig.training.devices import device_of
 
 ENCODING_BATCH = 200
 
@@ -40,9 +41,10 @@ def _tokens(tokenizer: FRVAE, data: Sequence[LabelledImages], cache: Path | None
 def _encode_all(tokenizer: FRVAE, data: LabelledImages) -> Tensor:
     """int16 or wider (N, L)."""
     small = tokenizer.config.codebook_size <= torch.iinfo(torch.int16).max + 1
+    device = device_of(tokenizer)
     batches = [
-        torch.cat(tokenizer.encode(data.images(rows)), dim=1).to(
-            torch.int16 if small else torch.int32
+        torch.cat(tokenizer.encode(data.images(rows).to(device)), dim=1).to(
+            "cpu", torch.int16 if small else torch.int32
         )
         for rows in torch.arange(len(data)).split(ENCODING_BATCH)
     ]

@@ -20,6 +20,7 @@ from nfig.drawing import draw_many
 from nfig.images import Pixels, image_grid
 from nfig.model import NFIGModel
 from nfig.tokenizer import FRVAE
+from nfig.training.devices import device_of
 from nfig.training.loop import StepLoss
 from nfig.training.tokens import cached_tokens
 from nfig.transformer import NextFrequencyTransformer
@@ -50,6 +51,7 @@ class TransformerTask:
         self.transformer = model.transformer
         self.tokenizer = model.tokenizer.eval()
         self.config = model.config
+        self.device = device_of(model)
         self.autocast = autocast
         self.forward: nn.Module = self.transformer
         if compiled:
@@ -66,10 +68,10 @@ class TransformerTask:
 
     def loss(self, rows: Tensor, *, progress: float) -> StepLoss:
         del progress
-        tokens_BL = self.tokens_NL[rows].long()
+        tokens_BL = self.tokens_NL[rows].to(self.device).long()
         inputs_BMC = teacher_inputs(self.tokenizer, tokens_BL)
-        with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
-            logits_BLV = self.forward(self.labels[rows], inputs_BMC)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
+            logits_BLV = self.forward(self.labels[rows].to(self.device), inputs_BMC)
         # Every token counts the same, as in VAR.
         total = F.cross_entropy(logits_BLV.flatten(0, 1), tokens_BL.flatten())
         return StepLoss(total=total, figures={"loss": round(total.item(), 4)})
@@ -78,12 +80,12 @@ class TransformerTask:
     def evaluate(self, averaged: nn.Module) -> Mapping[str, float]:
         """Cross entropy of held-out tokens in nats, over all tokens and for each band."""
         assert isinstance(averaged, NextFrequencyTransformer)
-        losses_L = torch.zeros(self.config.tokenizer.num_tokens)
+        losses_L = torch.zeros(self.config.tokenizer.num_tokens, device=self.device)
         for rows in torch.arange(len(self.held_out_labels)).split(EVALUATION_BATCH):
-            tokens_BL = self.held_out_tokens_NL[rows].long()
+            tokens_BL = self.held_out_tokens_NL[rows].to(self.device).long()
             inputs_BMC = teacher_inputs(self.tokenizer, tokens_BL)
-            with torch.autocast("cpu", torch.bfloat16, enabled=self.autocast):
-                logits_BLV = averaged(self.held_out_labels[rows], inputs_BMC)
+            with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
+                logits_BLV = averaged(self.held_out_labels[rows].to(self.device), inputs_BMC)
             losses_BL = F.cross_entropy(logits_BLV.mT, tokens_BL, reduction="none")
             losses_L += losses_BL.sum(0)
         losses_L /= len(self.held_out_labels)

@@ -75,8 +75,10 @@ def test_samples_of_random_weights_are_far_and_real_images_near(report: dict[str
     assert report["class_accuracy"]["held_out_images"] == 1
     assert 0 <= report["class_accuracy"]["samples"] < 1
     memorising = report["memorising"]
-    assert len(memorising["quantiles"]) == len(memorising["samples"])
-    assert memorising["samples"][0] > memorising["held_out_images"][-1]
+    for view in (memorising, memorising["low_pass_pixels"], memorising["classifier"]):
+        assert len(view["quantiles"]) == len(view["samples"])
+        assert view["samples"][0] > view["held_out_images"][-1]
+        assert view["samples_nearer_than_1_in_100_held_out_images"] == 0
 
 
 def test_every_band_is_measured(report: dict[str, Any]) -> None:
@@ -91,7 +93,7 @@ def test_the_page_refers_to_files_that_exist_and_to_nothing_else(evaluated: Path
     text = (evaluated / "index.html").read_text(encoding="utf-8")
     named = re.findall(r'(?:src|href)="([^"]+)"', text)
     assert sorted(named) == sorted(path.name for path in evaluated.glob("*.png"))
-    assert len(named) == 5
+    assert len(named) == 6
     assert text.count("<svg") == 6
     assert ">nan<" not in text
     assert not list(evaluated.glob(".*"))
@@ -105,6 +107,7 @@ def test_without_a_classifier_its_figures_are_null_with_a_note(
     report = json.loads((tmp_path / "evaluation.json").read_text())
     assert report["class_accuracy"] is None
     assert report["frechet"]["classifier"] is None
+    assert report["memorising"]["classifier"] is None
     assert report["identity"]["classifier"] is None
     (note,) = report["notes"]
     assert "no classifier was given" in note
