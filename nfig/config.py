@@ -65,6 +65,8 @@ class TokenizerConfig:
     """Channels of the encoder "vit", a multiple of 64: 384 is DINOv2's ViT-S, 768 its ViT-B."""
     vit_depth: int = 12
     """Blocks of the encoder "vit"."""
+    preview_channels: int = 0
+    """Width of the light decoder of previews; 0 for none, and the decoder draws previews too."""
 
     def __post_init__(self) -> None:
         for name, choice in CHOICES.items():
@@ -72,15 +74,6 @@ class TokenizerConfig:
                 raise ValueError(
                     f"{name} must be one of {get_args(choice)}: {getattr(self, name)!r}"
                 )
-        if self.palette_size < 0 or self.palette_size == 1:
-            raise ValueError(f"palette_size must be 0, or 2 or more: {self.palette_size}")
-        if self.encoder == "cnn" and (self.vit_width, self.vit_depth) != (384, 12):
-            raise ValueError("vit_width and vit_depth are for encoder 'vit' only")
-        if self.vit_width % 64 or min(self.vit_width, self.vit_depth) < 1:
-            raise ValueError(
-                f"vit_width must be a multiple of 64 and vit_depth 1 or more: "
-                f"{self.vit_width}, {self.vit_depth}"
-            )
         if self.band_edges == "literal" and self.basis != "fft":
             raise ValueError(f"band_edges 'literal' needs basis 'fft', not {self.basis!r}")
         if self.quantization == "area" and self.basis != "dct":
@@ -92,6 +85,24 @@ class TokenizerConfig:
                 f"image_size {self.image_size} is not latent side {self.latent_side} "
                 f"x downsampling {self.downsampling} (patch_side, channel_multipliers)"
             )
+        self._check_networks()
+
+    def _check_networks(self) -> None:
+        if self.palette_size < 0 or self.palette_size == 1:
+            raise ValueError(f"palette_size must be 0, or 2 or more: {self.palette_size}")
+        if self.encoder == "cnn" and (self.vit_width, self.vit_depth) != (384, 12):
+            raise ValueError("vit_width and vit_depth are for encoder 'vit' only")
+        if self.vit_width % 64 or min(self.vit_width, self.vit_depth) < 1:
+            raise ValueError(
+                f"vit_width must be a multiple of 64 and vit_depth 1 or more: "
+                f"{self.vit_width}, {self.vit_depth}"
+            )
+        if self.preview_channels == 0:
+            return
+        if self.preview_channels < 4 or self.preview_channels % 4:
+            raise ValueError(f"preview_channels must be a multiple of 4: {self.preview_channels}")
+        if self.num_bands < 2 or self.downsampling % 4:
+            raise ValueError("preview_channels needs two bands and a downsampling by 4, 8, ..")
 
     @property
     def latent_side(self) -> int:
@@ -123,6 +134,7 @@ LATER_OPTIONS = {
     "encoder": "cnn",
     "vit_width": 384,
     "vit_depth": 12,
+    "preview_channels": 0,
 }
 """Tokenizer options younger than the first checkpoints, and their defaults, at which they are not
 written: a digest covers the config, and that of an old checkpoint must not change."""

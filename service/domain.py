@@ -12,6 +12,9 @@ from typing import Literal
 
 PictureFormat = Literal["png", "jpeg", "webp"]
 
+ANONYMOUS = "anonymous"
+"""The tenant of every caller where no keys are asked for."""
+
 
 class JobState(StrEnum):
     QUEUED = "queued"
@@ -113,6 +116,8 @@ class Job:
     """Unix seconds on the queue's clock."""
     attempts: int = 0
     """How many leases it has had."""
+    tenant: str = ANONYMOUS
+    """Whose job it is."""
 
 
 @dataclass(frozen=True, kw_only=True)

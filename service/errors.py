@@ -10,8 +10,10 @@ ServiceError
         MethodNotAllowed  the path exists, the method does not
         IdempotencyConflict  the idempotency key belongs to another request
         DeadlineTooShort  not even the first band would be drawn by then, however short the queue
-    NotFound              no such job or path, or it has expired
+    InvalidApiKey         no key was sent, or none that is known here
+    NotFound              no such job or path, or it has expired, or it is not the caller's
     Refused               not now: says when to come back
+        RateLimitExceeded the caller is over a limit of its own
         QueueFull         the queue is at its depth
         QueueUnavailable  Redis does not answer
         EngineUnavailable no engine is able to draw
@@ -77,11 +79,19 @@ class DeadlineTooShort(InvalidRequest):
     pass
 
 
+class InvalidApiKey(ServiceError):
+    pass
+
+
 class NotFound(ServiceError):
     pass
 
 
 class Refused(ServiceError):
+    pass
+
+
+class RateLimitExceeded(Refused):
     pass
 
 
@@ -134,8 +144,9 @@ def _entry(code: str, http_status: int, grpc_status: str, title: str) -> Catalog
         code=code,
         http_status=http_status,
         grpc_status=grpc_status,
-        # The same request may work later exactly when a part was full, down or slow.
-        retryable=http_status in (503, 504),
+        # The same request may work later exactly when its caller was too quick, or a part was full,
+        # down or slow.
+        retryable=http_status in (429, 503, 504),
         title=title,
     )
 
@@ -170,7 +181,16 @@ CATALOGUE: dict[type[ServiceError], CatalogueEntry] = {
         "FAILED_PRECONDITION",
         "Not even the first band takes so little time",
     ),
+    InvalidApiKey: _entry(
+        "invalid_api_key", 401, "UNAUTHENTICATED", "No API key was sent, or none that is known"
+    ),
     NotFound: _entry("not_found", 404, "NOT_FOUND", "It does not exist, or has expired"),
+    RateLimitExceeded: _entry(
+        "rate_limit_exceeded",
+        429,
+        "RESOURCE_EXHAUSTED",
+        "The caller is over a limit of its own",
+    ),
     QueueFull: _entry("queue_full", 503, "RESOURCE_EXHAUSTED", "The queue is full"),
     QueueUnavailable: _entry("queue_unavailable", 503, "UNAVAILABLE", "The queue does not answer"),
     EngineUnavailable: _entry("engine_unavailable", 503, "UNAVAILABLE", "No engine can draw now"),

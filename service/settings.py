@@ -53,6 +53,22 @@ class GatewaySettings(QueueSettings):
 
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    internal_port: int | None = Field(default=None, ge=1, le=65535)
+    """Port of a second listener that has health and metrics, which the first then has not."""
+    internal_host: str = "127.0.0.1"
+    """Address of the second listener."""
+    api_keys_file: str | None = None
+    """TOML file of keys and tenants; without it, callers need no key."""
+    allow_anonymous: bool = False
+    """Without keys, other machines may reach the gateway all the same."""
+    links_without_key: bool = True
+    """Whoever knows a job's id may see its pictures and events without a key, as browsers must."""
+    tenant_requests_per_minute: int = Field(default=0, ge=0, le=1_000_000)
+    """Of each tenant of which the keys file does not say it; 0 is no limit."""
+    tenant_jobs_in_flight: int = Field(default=0, ge=0)
+    """Of each tenant of which the keys file does not say it; 0 is no limit."""
+    cors_origins: str = ""
+    """Origins whose pages may call the API, separated by commas, or `*`; none by default."""
     max_body_bytes: int = Field(default=16_384, ge=1)
     """Larger request bodies are refused before they are parsed."""
     max_images: int = Field(default=10, ge=1)

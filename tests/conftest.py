@@ -20,7 +20,7 @@ REPOSITORY = Path(__file__).parents[1] / "model_repository"
 
 @pytest.fixture(scope="session")
 def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A checkpoint folder: 5 classes, 6 bands, 32 pixels."""
+    """A checkpoint folder: 5 classes, 6 bands, 32 pixels, a preview decoder."""
     import torch
 
     from nfig import checkpoint
@@ -37,6 +37,7 @@ def tiny_checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
             channels=8,
             channel_multipliers=(1, 2),
             patch_side=2,
+            preview_channels=8,
         ),
         transformer=TransformerConfig(depth=3, width=64, num_heads=2, num_classes=5),
         class_names=("ant", "bee", "cat", "dog", "eel"),

@@ -206,6 +206,51 @@ def train_decoder(  # noqa: PLR0913
     _train_and_publish("decoder", training, folder, out)
 
 
+@app.command("preview-decoder")
+@user_errors
+def train_preview_decoder(  # noqa: PLR0913
+    data: Data,
+    model: Annotated[Path, typer.Option(help="Checkpoint folder whose decoder is the teacher.")],
+    run: Run,
+    out: Out,
+    epochs: Epochs = None,
+    minutes: Minutes = None,
+    channels: Annotated[int, typer.Option(help="Width of the preview decoder.")] = 64,
+    batch_size: BatchSize = 32,
+    learning_rate: LearningRate = 2e-3,
+    accumulate: Accumulate = 1,
+    checkpoint_minutes: CheckpointMinutes = 2.0,
+    seed: Seed = 0,
+) -> None:
+    """Distil a light decoder of previews from a model's decoder; all else stays as it is."""
+    from nfig import data as datasets
+    from nfig.training import runs
+    from nfig.training.options import TrainingOptions
+    from nfig.training.run_folder import RunFolder
+
+    folder = RunFolder(run)
+    options = TrainingOptions(
+        epochs=epochs,
+        minutes=minutes,
+        batch_size=batch_size,
+        accumulate=accumulate,
+        learning_rate=learning_rate,
+        weight_decay=1e-4,
+        checkpoint_minutes=checkpoint_minutes,
+        seed=seed,
+    )
+    training = partial(
+        runs.train_preview_decoder,
+        datasets.load_images(data),
+        model_from=model,
+        channels=channels,
+        run=folder,
+        options=options,
+        attribution=attribution_beside(data),
+    )
+    _train_and_publish("preview decoder", training, folder, out)
+
+
 @app.command("classifier")
 @user_errors
 def train_classifier(

@@ -29,6 +29,7 @@ from nfig.evaluation.memorising import (
 )
 from nfig.evaluation.page import write_page
 from nfig.evaluation.pictures import Shown, write_pictures
+from nfig.evaluation.previews import preview_figures
 from nfig.evaluation.reconstruction import reconstruct, reconstruction_figures, take_spectra
 from nfig.evaluation.reference import Reference, load_reference, reference_figures
 from nfig.evaluation.samples import draw_samples
@@ -138,6 +139,7 @@ def _measure(
         "precision_recall": precision_recall_figures(features),
         "class_accuracy": _accuracy(subject, images, reporter),
         "reconstruction": reconstruction_figures(reconstructions, spectra),
+        "previews": preview_figures(model.tokenizer, held_out.pixels, reporter=reporter),
         "memorising": {
             **memorising_figures(features, neighbours),
             "low_pass_pixels": memorising_figures(pixels, pixel_neighbours),

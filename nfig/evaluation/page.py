@@ -44,6 +44,7 @@ def write_page(folder: Path, report: Mapping[str, Any], spectra: Spectra) -> Pat
         *_sample_pictures(),
         *_reconstruction(report["reconstruction"]),
         *_spectra(spectra),
+        *_previews(report["previews"]),
         *_memorising(report["memorising"]),
         "<h2>Identity</h2>",
         f"<pre>{html.escape(json.dumps(report['identity'], indent=2))}</pre>",
@@ -132,6 +133,29 @@ def _spectra(spectra: Spectra) -> list[str]:
         plot = spectrum_plot(spectra.originals, decoded, within, f"band {band}")
         lines.append(f"<figure>{plot}<figcaption>band {band}</figcaption></figure>")
     return lines
+
+
+def _previews(figures: Mapping[str, Any] | None) -> list[str]:
+    if figures is None:
+        return []
+    rows = [
+        [
+            f"band {band['band']}, {band['side']} pixels wide",
+            f"{band['psnr']:.2f}",
+            f"{band['psnr_limit']:.2f}",
+            f"{band['flops_share']:.2%}",
+            f"{band['time_share']:.2%}",
+        ]
+        for band in figures["bands"]
+    ]
+    totals = figures["all_bands"]
+    rows.append(["all", "", "", f"{totals['flops_share']:.2%}", f"{totals['time_share']:.2%}"])
+    heads = ["preview of", "PSNR, dB", "at most", "FLOPs of a decode", "time of a decode"]
+    return [
+        "<h2>Previews</h2>",
+        "<p>The preview decoder's pictures beside the decoder's of the same canvases.</p>",
+        *_table(heads, rows),
+    ]
 
 
 def _memorising(figures: Mapping[str, Any]) -> list[str]:

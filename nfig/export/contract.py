@@ -71,11 +71,15 @@ TRANSFORMER = ModelContract(
     ),
 )
 
+NO_PREVIEW = -1
+
 DECODER = ModelContract(
     name="nfig_decoder",
     decoupled=False,
     max_batch_size=max(BATCH_SIZES),
-    inputs=(_CANVAS_CHW,),
+    # The band that the canvas is a preview of, or NO_PREVIEW. Images and previews share one model,
+    # since only within one queue do images overtake.
+    inputs=(_CANVAS_CHW, _scalar("preview_of", "TYPE_INT32")),
     # Pixels are (side, side, RGB).
     outputs=(TensorSpec(name="pixels", dtype="TYPE_UINT8", dims=(-1, -1, 3)), _DIGEST),
 )

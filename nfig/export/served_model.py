@@ -80,13 +80,26 @@ class ServedModel:
         return (_served(step, num_rows=num_rows, batch_size=batch_size) for step in steps)
 
     @torch.no_grad()
-    def decode(self, canvas_BCHW: npt.NDArray[np.float32]) -> npt.NDArray[np.uint8]:
-        """Pixels (B, side, side, 3), the same for a canvas whatever its neighbours."""
+    def decode(
+        self, canvas_BCHW: npt.NDArray[np.float32], previews_of: Sequence[int | None]
+    ) -> npt.NDArray[np.uint8]:
+        """Pixels (B, side, side, 3), the same for a canvas whatever its neighbours.
+
+        Of each canvas the band that it is a preview of, or None for an image.
+        """
         # One row at a time: how a convolution splits its sums between threads depends on the
         # batch, and moved a pixel by one level in one image of ten.
         rows_1CHW = torch.from_numpy(canvas_BCHW).to(self.model.device).split(1)
-        decode = self.model.tokenizer.decode_canvas
-        return np.concatenate([to_pixels(decode(row_1CHW)) for row_1CHW in rows_1CHW])
+        tokenizer = self.model.tokenizer
+        pixels = [
+            to_pixels(
+                tokenizer.decode_canvas(row_1CHW)
+                if band is None
+                else tokenizer.preview(band, row_1CHW)
+            )
+            for row_1CHW, band in zip(rows_1CHW, previews_of, strict=True)
+        ]
+        return np.concatenate(pixels)
 
     @property
     def canvas_shape(self) -> tuple[int, int, int]:
@@ -96,6 +109,7 @@ class ServedModel:
 
     def warm_up(self) -> None:
         """Draws once at every batch size and decodes: first runs are far slower than the rest."""
+        self.warm_up_decoders()
         sampling = self.config.sampling
         generation = Generation(
             class_label=0,
@@ -108,7 +122,11 @@ class ServedModel:
         for batch_size in BATCH_SIZES:
             for _ in self.draw([generation] * batch_size):
                 pass
-        self.decode(np.zeros((1, *self.canvas_shape), np.float32))
+
+    def warm_up_decoders(self) -> None:
+        """An image, and a preview of every band."""
+        previews_of = [None, *range(self.model.num_bands - 1)]
+        self.decode(np.zeros((len(previews_of), *self.canvas_shape), np.float32), previews_of)
 
 
 def padded_size(num_rows: int) -> int:

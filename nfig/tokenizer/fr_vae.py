@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from nfig.config import TokenizerConfig
 from nfig.tokenizer.decoder import Decoder
 from nfig.tokenizer.encoder import Encoder
+from nfig.tokenizer.preview_decoder import build_preview_decoder
 from nfig.tokenizer.quantizer import BandQuantizer
 from nfig.tokenizer.vit import ViTEncoder
 
@@ -27,6 +28,7 @@ class FRVAE(nn.Module):
         self.encoder = ViTEncoder(config) if config.encoder == "vit" else Encoder(config)
         self.quantizer = BandQuantizer(config)
         self.decoder = Decoder(config)
+        self.preview_decoder = build_preview_decoder(config)
 
     def encode(self, images_B3YX: Tensor) -> list[Tensor]:
         """Pixels in [-1, 1] to one int64 (B, l) per band, row-major over the band's grid."""
@@ -54,6 +56,20 @@ class FRVAE(nn.Module):
         rows = canvas_BCHW.shape[0]
         images_B3YX: Tensor = self.decoder(_pad_rows(canvas_BCHW))[:rows]
         return images_B3YX.clamp(-1, 1)
+
+    def preview(self, band: int, canvas_BCHW: Tensor) -> Tensor:
+        """About what `decode_canvas` gives of the canvas of a band, for far less.
+
+        The same where the model has no preview decoder, and at the last band.
+        """
+        if self.preview_decoder is None or band == self.config.num_bands - 1:
+            return self.decode_canvas(canvas_BCHW)
+        # On a CPU one row at a time: on grids as small as these the kernel depends on the number of
+        # rows, and with it a row's last bits.
+        parts = canvas_BCHW.split(1) if canvas_BCHW.device.type == "cpu" else (canvas_BCHW,)
+        small = [self.preview_decoder(band, part_BCHW) for part_BCHW in parts]
+        images = [self.preview_decoder.enlarge(band, small_B3yx) for small_B3yx in small]
+        return torch.cat(images).clamp(-1, 1)
 
     def embed_band(self, band: int, tokens_Bl: Tensor) -> Tensor:
         """What one band adds to the canvas: Z(v_k), (B, C, H, W)."""

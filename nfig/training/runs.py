@@ -27,6 +27,7 @@ from nfig.training.decoder_trainer import DecoderTask
 from nfig.training.devices import device_named
 from nfig.training.loop import TrainingResult, train
 from nfig.training.options import TrainingOptions
+from nfig.training.preview_trainer import PreviewTask
 from nfig.training.reporting import Reporter
 from nfig.training.run_folder import RunFolder
 from nfig.training.schedule import Shares
@@ -38,7 +39,7 @@ from nfig.transformer import NextFrequencyTransformer
 TOKENIZER_FOLDER = "tokenizer"
 """Inside a transformer's run: the checkpoint whose tokens it predicts."""
 MODEL_FOLDER = "model"
-"""Inside a decoder's run: the checkpoint that gets it."""
+"""Inside a decoder's run, or a preview decoder's: the checkpoint that gets it."""
 CACHED_IMAGES = "tokens.pt"
 
 
@@ -151,7 +152,7 @@ def train_decoder(
     model = checkpoint.load(model_from)
     if palette_size is not None:
         torch.manual_seed(options.seed)
-        model = _with_palette(model, palette_size)
+        model = _with_options(model, palette_size=palette_size)
     _check_data(model.config, data)
     device = device_named(options.device)
     training, rest = _split(data, held_out, options)
@@ -168,6 +169,43 @@ def train_decoder(
         autocast=options.autocast,
         token_cache=run.path / CACHED_IMAGES,
         accumulate=options.accumulate,
+    )
+    return train(task, options, run, reporter)
+
+
+def train_preview_decoder(
+    data: LabelledImages,
+    *,
+    model_from: Path,
+    channels: int,
+    run: RunFolder,
+    options: TrainingOptions,
+    reporter: Reporter,
+    held_out: int = HELD_OUT_PER_CLASS,
+    attribution: str = "",
+) -> TrainingResult:
+    """Begins or resumes the run, which gives the checkpoint `model_from` a light decoder of
+    previews, or trains the one of that width that it has; all else stays as it is.
+
+    Raises ValueError if data and checkpoint do not fit, or the run is another training.
+    """
+    if channels < 1:
+        raise ValueError(f"channels must be a multiple of 4: {channels}")
+    torch.manual_seed(options.seed)
+    model = _with_options(checkpoint.load(model_from), preview_channels=channels)
+    _check_data(model.config, data)
+    training, rest = _split(data, held_out, options)
+    recipe = read_recipe(model_from)
+    facts = _facts("preview decoder", model.config, data, options, recipe, attribution)
+    with processes.main_first():
+        run.begin({**facts, "model_digest": checkpoint.digest(model_from)})
+        _keep(model_from, run.path / MODEL_FOLDER)
+    task = PreviewTask(
+        model.tokenizer,
+        training=training,
+        held_out=rest,
+        autocast=options.autocast,
+        token_cache=run.path / CACHED_IMAGES,
     )
     return train(task, options, run, reporter)
 
@@ -189,8 +227,14 @@ def publish(run: RunFolder, folder: Path) -> str:
         checkpoint.save_tokenizer(config, tokenizer, folder)
     elif facts["kind"] == "decoder":
         model = checkpoint.load(run.path / MODEL_FOLDER)
-        model = _with_palette(model, config.tokenizer.palette_size)
+        model = _with_options(model, palette_size=config.tokenizer.palette_size)
         model.tokenizer.decoder.load_state_dict(state["averaged"])
+        checkpoint.save(model, folder)
+    elif facts["kind"] == "preview decoder":
+        model = checkpoint.load(run.path / MODEL_FOLDER)
+        model = _with_options(model, preview_channels=config.tokenizer.preview_channels)
+        assert model.tokenizer.preview_decoder is not None
+        model.tokenizer.preview_decoder.load_state_dict(state["averaged"])
         checkpoint.save(model, folder)
     else:
         transformer = NextFrequencyTransformer(config.transformer, config.tokenizer)
@@ -207,11 +251,11 @@ def _keep(source: Path, folder: Path) -> None:
         shutil.copytree(source, folder)
 
 
-def _with_palette(model: NFIGModel, size: int) -> NFIGModel:
-    """The model with a decoder of that palette, which keeps the weights that fit."""
-    if size == model.config.tokenizer.palette_size:
+def _with_options(model: NFIGModel, **options: Any) -> NFIGModel:
+    """The model with these options of its tokenizer, which keeps the weights that fit."""
+    tokenizer_config = dataclasses.replace(model.config.tokenizer, **options)
+    if tokenizer_config == model.config.tokenizer:
         return model
-    tokenizer_config = dataclasses.replace(model.config.tokenizer, palette_size=size)
     changed = NFIGModel(dataclasses.replace(model.config, tokenizer=tokenizer_config))
     weights = changed.state_dict()
     kept = {
@@ -240,7 +284,8 @@ def _first_tokenizer(
             dino.fill(tokenizer.encoder)
         return tokenizer
     started_config, tokenizer = checkpoint.load_tokenizer(start_from)
-    if started_config.tokenizer != config.tokenizer:
+    started, tokenizer.preview_decoder = started_config.tokenizer, None
+    if dataclasses.replace(started, preview_channels=0) != config.tokenizer:
         raise ValueError(f"start_from: {start_from} has a tokenizer of another config")
     return tokenizer.train().requires_grad_(True)
 

@@ -32,7 +32,10 @@ class BatchModel(Protocol):
     ) -> Iterator[BatchStep]:
         """One step per band. `is_alive(row)` says, between bands, whether a row is still wanted."""
 
-    def decode(self, canvases: Sequence[Canvas]) -> Sequence[Pixels]: ...
+    def decode(
+        self, canvases: Sequence[Canvas], previews_of: Sequence[int | None]
+    ) -> Sequence[Pixels]:
+        """Of each canvas the band that it is a preview of, or None for an image."""
 
 
 @dataclass(kw_only=True, eq=False)
@@ -54,7 +57,7 @@ class _Decode:
     """A caller of `decode`."""
 
     canvas: Canvas
-    preview: bool
+    preview_of: int | None
     loop: asyncio.AbstractEventLoop
     result: asyncio.Future[Pixels]
 
@@ -99,9 +102,11 @@ class Batcher:
         finally:
             draw.wanted = False
 
-    async def decode(self, canvas: Canvas, *, preview: bool) -> Pixels:
+    async def decode(self, canvas: Canvas, *, preview_of: int | None) -> Pixels:
         loop = asyncio.get_running_loop()
-        decode = _Decode(canvas=canvas, preview=preview, loop=loop, result=loop.create_future())
+        decode = _Decode(
+            canvas=canvas, preview_of=preview_of, loop=loop, result=loop.create_future()
+        )
         self._submit(decode, self._decodes)
         return await decode.result
 
@@ -164,7 +169,8 @@ class Batcher:
     def _run_decodes(self) -> None:
         while decodes := self._take_decodes():
             try:
-                results = self._model.decode([decode.canvas for decode in decodes])
+                canvases = [decode.canvas for decode in decodes]
+                results = self._model.decode(canvases, [decode.preview_of for decode in decodes])
             except Exception as error:
                 logger.exception("decoding failed")
                 results = [_failed(error)] * len(decodes)  # type: ignore[list-item]
@@ -175,7 +181,7 @@ class Batcher:
         with self._changed:
             if self._closed:
                 return []
-            waiting = sorted(self._decodes, key=lambda decode: decode.preview)
+            waiting = sorted(self._decodes, key=lambda decode: decode.preview_of is not None)
             batch, self._decodes = waiting[: self._max_batch], waiting[self._max_batch :]
             return batch
 

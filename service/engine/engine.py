@@ -71,8 +71,12 @@ class Engine(Protocol):
         band. A bad field raises ValueError that names it.
         """
 
-    async def decode(self, canvas: Canvas, *, preview: bool) -> Pixels:
-        """Pixels of shape (side, side, 3). Previews give way to final images under load."""
+    async def decode(self, canvas: Canvas, *, preview_of: int | None = None) -> Pixels:
+        """Pixels of shape (side, side, 3), `side` that of the image.
+
+        A preview says the band whose canvas it is. It gives way to images under load, and may be
+        decoded more lightly: it is close to the image of that canvas, at the band's resolution.
+        """
 
     async def close(self) -> None:
         """Ends running generations; safe to call twice."""

@@ -18,7 +18,7 @@ import numpy.typing as npt
 
 from service.domain import ModelCard
 from service.engine.engine import Canvas, DrawnBand, Generation, Pixels, Tokens
-from service.engine.limits import check_canvas, check_generation
+from service.engine.limits import check_canvas, check_generation, check_preview
 from service.errors import EngineUnavailable
 
 FAKE_CARD = ModelCard(
@@ -68,9 +68,11 @@ class FakeEngine:
                 batch_size=1,
             )
 
-    async def decode(self, canvas: Canvas, *, preview: bool) -> Pixels:
+    async def decode(self, canvas: Canvas, *, preview_of: int | None = None) -> Pixels:
+        """Its previews are no lighter: nearest neighbours cost nothing as it is."""
         self._check_open()
         check_canvas(canvas, self.card)
+        check_preview(preview_of, self.card)
         canvas_HWC = np.moveaxis(canvas, 0, -1)
         levels = (canvas_HWC.clip(0, 1) * 255).round().astype(np.uint8)
         columns = np.arange(self.card.image_size) * self.card.latent_side // self.card.image_size

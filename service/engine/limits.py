@@ -35,6 +35,12 @@ def check_canvas(canvas: Canvas, card: ModelCard) -> None:
         raise ValueError("canvas must hold finite numbers only")
 
 
+def check_preview(preview_of: int | None, card: ModelCard) -> None:
+    """Raises ValueError where there is no such band."""
+    if preview_of is not None:
+        _check_range("preview_of", preview_of, 0, card.num_bands - 1)
+
+
 def _check_range(field: str, value: float, low: int, high: int) -> None:
     if not low <= value <= high:
         raise ValueError(f"{field} must be from {low} to {high}, not {value}")

@@ -19,7 +19,7 @@ from service.cards import build_card
 from service.domain import ModelCard
 from service.engine.batcher import Batcher, BatchStep
 from service.engine.engine import Canvas, DrawnBand, Generation, Pixels
-from service.engine.limits import check_canvas, check_generation
+from service.engine.limits import check_canvas, check_generation, check_preview
 from service.errors import EngineUnavailable
 from service.metrics import Metrics
 
@@ -67,10 +67,11 @@ class TorchEngine:
             async for drawn in bands:
                 yield drawn
 
-    async def decode(self, canvas: Canvas, *, preview: bool) -> Pixels:
+    async def decode(self, canvas: Canvas, *, preview_of: int | None = None) -> Pixels:
         batcher = self._started()
         check_canvas(canvas, self.card)
-        return await batcher.decode(canvas, preview=preview)
+        check_preview(preview_of, self.card)
+        return await batcher.decode(canvas, preview_of=preview_of)
 
     async def close(self) -> None:
         batcher, self._batcher = self._batcher, None
@@ -114,8 +115,10 @@ class _Model:
                 for row in step.rows
             ]
 
-    def decode(self, canvases: Sequence[Canvas]) -> Sequence[Pixels]:
-        return list(self._served.decode(np.stack(canvases)))
+    def decode(
+        self, canvases: Sequence[Canvas], previews_of: Sequence[int | None]
+    ) -> Sequence[Pixels]:
+        return list(self._served.decode(np.stack(canvases), previews_of))
 
     def _observe(self, step: ServedBand) -> None:
         if self._metrics is None:

@@ -19,13 +19,15 @@ from tritonclient.grpc import InferInput
 from service.cards import load_card
 from service.domain import ModelCard, Sampling
 from service.engine.engine import Canvas, DrawnBand, Generation, Pixels
-from service.engine.limits import check_canvas, check_generation
+from service.engine.limits import check_canvas, check_generation, check_preview
 from service.engine.triton_calls import TritonCalls, TritonFailure
 from service.errors import EngineUnavailable
 
 TRANSFORMER: Final = "nfig_transformer"
 DECODER: Final = "nfig_decoder"
 FINAL_PRIORITY, PREVIEW_PRIORITY = 1, 2
+NO_PREVIEW = -1
+"""Stands for an image in the decoder's input."""
 FRESH_SECONDS = 2.0
 """A band that arrived this recently proves the engine as well as a canary would."""
 
@@ -87,14 +89,15 @@ class TritonEngine:
             async for drawn in bands:
                 yield drawn
 
-    async def decode(self, canvas: Canvas, *, preview: bool) -> Pixels:
+    async def decode(self, canvas: Canvas, *, preview_of: int | None = None) -> Pixels:
         calls = self._started()
         check_canvas(canvas, self.card)
+        check_preview(preview_of, self.card)
         try:
             result = await calls.infer(
                 model_name=DECODER,
-                inputs=[_input("canvas", canvas[None], "FP32")],
-                priority=PREVIEW_PRIORITY if preview else FINAL_PRIORITY,
+                inputs=_decoder_inputs(canvas, preview_of),
+                priority=FINAL_PRIORITY if preview_of is None else PREVIEW_PRIORITY,
                 timeout_seconds=self._timeout_seconds,
             )
         except TritonFailure as failure:
@@ -172,6 +175,14 @@ def _inputs(generation: Generation) -> Sequence[Any]:
     return [
         *(_input(name, np.array([[value]], np.int64), "INT64") for name, value in whole.items()),
         *(_input(name, np.array([[value]], np.float64), "FP64") for name, value in real.items()),
+    ]
+
+
+def _decoder_inputs(canvas: Canvas, preview_of: int | None) -> Sequence[Any]:
+    band = NO_PREVIEW if preview_of is None else preview_of
+    return [
+        _input("canvas", canvas[None], "FP32"),
+        _input("preview_of", np.array([[band]], np.int32), "INT32"),
     ]
 
 

@@ -6,17 +6,23 @@ import asyncio
 import logging
 import signal
 import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import uvicorn
+from fastapi import FastAPI
 
+from service.gateway.access.access import check_exposure
 from service.gateway.rest.app import create_app
+from service.gateway.rest.internal import internal_listener
 from service.gateway.rpc.server import RpcDoor
+from service.gateway.services import Services
 from service.jobs.redis_queue import RedisQueue
 from service.logs import configure_logs
 from service.metrics import Metrics
 from service.settings import GatewaySettings, read_settings
 
-logger = logging.getLogger("service.gateway")
+logger = logging.getLogger(__name__)
 
 
 class _Server(uvicorn.Server):
@@ -37,9 +43,10 @@ def main() -> None:
     settings = read_settings(GatewaySettings)
     configure_logs(process="gateway")
     try:
-        asyncio.run(serve(settings))
+        logger.info(check_exposure(settings))
     except ValueError as error:
-        raise SystemExit(f"gateway: {error}") from None
+        raise SystemExit(str(error)) from None
+    asyncio.run(serve(settings))
 
 
 async def serve(settings: GatewaySettings) -> None:
@@ -49,7 +56,9 @@ async def serve(settings: GatewaySettings) -> None:
         signal.signal(number, lambda _number, _frame: None)
     queue = RedisQueue.from_settings(settings)
     try:
-        app = create_app(queue=queue, settings=settings, metrics=Metrics())
+        app = _app(queue, settings)
+        services = app.state.services
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, services.access.reload)
         config = uvicorn.Config(
             app,
             host=settings.host,
@@ -59,14 +68,35 @@ async def serve(settings: GatewaySettings) -> None:
             # Without it an open stream would keep the process alive for as long as it lasts.
             timeout_graceful_shutdown=settings.shutdown_grace_seconds,
         )
-        if settings.grpc_port:
-            async with RpcDoor(app.state.services) as rpc:
-                logger.info("gRPC on %s:%d", settings.host, rpc.port)
-                await _Server(config, rpc).serve()
-        else:
-            await _Server(config, None).serve()
+        async with internal_listener(services), _rpc_door(services) as rpc:
+            await _Server(config, rpc).serve()
     finally:
         await queue.close()
+
+
+def _app(queue: RedisQueue, settings: GatewaySettings) -> FastAPI:
+    try:
+        return create_app(queue=queue, settings=settings, metrics=Metrics())
+    except ValueError as error:
+        raise SystemExit(f"NFIG_API_KEYS_FILE: {error}") from None
+
+
+@asynccontextmanager
+async def _rpc_door(services: Services) -> AsyncGenerator[RpcDoor | None]:
+    """Open while the block runs, if the settings name a port for it."""
+    if not services.settings.grpc_port:
+        yield None
+        return
+    door = RpcDoor(services)
+    try:
+        await door.open()
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
+    logger.info("gRPC on %s:%d", services.settings.host, door.port)
+    try:
+        yield door
+    finally:
+        await door.close()
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from service.domain import GenerationRequest, Job, ModelCard
 from service.errors import ServiceError, catalogued
+from service.gateway.access.principal import Principal
 from service.gateway.cards import Fleet, FleetCache, answered_within
 from service.gateway.drafts import Draft, complete
 from service.gateway.estimates import check_time
@@ -36,20 +37,42 @@ class Admission:
         self._settings = settings
         self._metrics = metrics
 
-    async def accept(self, draft: Draft, *, once: IdempotencyKey | None = None) -> AcceptedJob:
+    async def accept(
+        self, draft: Draft, *, caller: Principal, once: IdempotencyKey | None = None
+    ) -> AcceptedJob:
         """Raises InvalidRequest, IdempotencyConflict, UnknownModel, Refused."""
         try:
-            fleet = await self._fleet.fleet()
-            card = fleet.card(draft.model, field=draft.name("model"))
-            request = complete(draft, card, max_images=self._settings.max_images)
-            fleet.require_engine(card.id)
-            await self._require_time(draft, request, fleet)
-            submission = await answered_within(
-                2 * self._settings.queue_timeout_seconds, self._submit(request, once)
-            )
+            earlier = None if once is None else await self._earlier(once, caller)
+            return earlier or await self._new(draft, caller, once)
         except ServiceError as error:
             self._metrics.jobs_refused.labels(reason=catalogued(error).code).inc()
             raise
+
+    async def _earlier(self, once: IdempotencyKey, caller: Principal) -> AcceptedJob | None:
+        """The job that took the key before: what it was let in by need not hold any more."""
+        seconds = self._settings.queue_timeout_seconds
+        call = self._queue.submitted(once, tenant=caller.tenant)
+        job = await answered_within(seconds, call)
+        if job is None:
+            return None
+        card = (await self._fleet.fleet()).card(job.request.model)
+        return AcceptedJob(job=job, card=card, replayed=True)
+
+    async def _new(
+        self, draft: Draft, caller: Principal, once: IdempotencyKey | None
+    ) -> AcceptedJob:
+        fleet = await self._fleet.fleet()
+        card = fleet.card(draft.model, field=draft.name("model"))
+        most = min(
+            self._settings.max_images,
+            caller.limits.images_per_request or self._settings.max_images,
+        )
+        request = complete(draft, card, max_images=most)
+        fleet.require_engine(card.id)
+        await self._require_time(draft, request, fleet)
+        submission = await answered_within(
+            2 * self._settings.queue_timeout_seconds, self._submit(request, caller, once)
+        )
         return AcceptedJob(job=submission.job, card=card, replayed=submission.replayed)
 
     async def _require_time(self, draft: Draft, request: GenerationRequest, fleet: Fleet) -> None:
@@ -62,7 +85,10 @@ class Admission:
         )
         check_time(draft, request, pace=pace, backlog=backlog)
 
-    async def _submit(self, request: GenerationRequest, once: IdempotencyKey | None) -> Submission:
+    async def _submit(
+        self, request: GenerationRequest, caller: Principal, once: IdempotencyKey | None
+    ) -> Submission:
         if once is None:
-            return Submission(job=await self._queue.submit(request), replayed=False)
-        return await self._queue.submit_once(request, once)
+            job = await self._queue.submit(request, owner=caller.owner)
+            return Submission(job=job, replayed=False)
+        return await self._queue.submit_once(request, once, owner=caller.owner)

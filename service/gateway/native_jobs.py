@@ -25,6 +25,7 @@ from service.domain import (
     is_terminal,
 )
 from service.errors import NotFound, QueueUnavailable, Refused
+from service.gateway.access.principal import Principal
 from service.gateway.cards import FleetCache, answered_within
 from service.gateway.estimates import UNKNOWN, Estimate, estimate_running, estimate_waiting
 from service.jobs.event_ids import parse_event_id
@@ -59,20 +60,27 @@ class JobStatus:
 
 
 class NativeJobs:
-    """Whatever a caller may ask of a job by its id."""
+    """Whatever a caller may ask of a job by its id. Another tenant's job is not found.
+
+    `is_seen_whole`, `watch` and `content` are for a job that the caller has been shown by `job`.
+    """
 
     def __init__(self, *, queue: JobQueue, fleet: FleetCache, settings: GatewaySettings) -> None:
         self._queue = queue
         self._fleet = fleet
         self._wait = settings.queue_timeout_seconds
 
-    async def job(self, job_id: str) -> Job:
+    async def job(self, job_id: str, *, caller: Principal) -> Job:
         """Raises NotFound, QueueUnavailable."""
-        return await answered_within(self._wait, self._queue.job(job_id))
+        job = await answered_within(self._wait, self._queue.job(job_id))
+        caller.require_sight_of(job)
+        return job
 
-    async def status(self, job_id: str) -> JobStatus:
+    async def status(self, job_id: str, *, caller: Principal) -> JobStatus:
         """Raises NotFound, QueueUnavailable."""
-        return await answered_within(self._wait, self._status(job_id))
+        status = await answered_within(self._wait, self._status(job_id))
+        caller.require_sight_of(status.job)
+        return status
 
     async def outcome(self, job: Job, *, within_seconds: float) -> JobStatus:
         """The status of a job that was just accepted: at its end, or else when the time is up.
@@ -82,7 +90,7 @@ class NativeJobs:
         try:
             if within_seconds > 0:
                 await self._end(job.id, within_seconds)
-            return await self.status(job.id)
+            return await answered_within(self._wait, self._status(job.id))
         except NotFound:
             raise QueueUnavailable("the queue has lost the job") from None
         except Refused as error:
@@ -90,11 +98,12 @@ class NativeJobs:
             logger.warning("job %s was accepted but cannot be read: %s", job.id, error)
             return _status_of(job, history=(), position=None)
 
-    async def cancel(self, job_id: str) -> JobStatus:
+    async def cancel(self, job_id: str, *, caller: Principal) -> JobStatus:
         """A waiting job ends at once, a running one at its next band; an ended one stays as it is.
         Raises NotFound, QueueUnavailable."""
+        await self.job(job_id, caller=caller)
         await answered_within(self._wait, self._queue.cancel(job_id))
-        return await self.status(job_id)
+        return await self.status(job_id, caller=caller)
 
     async def is_seen_whole(self, job_id: str, *, after: str) -> bool:
         """Whether no event will ever follow that one. Raises NotFound, InvalidRequest."""
@@ -106,9 +115,9 @@ class NativeJobs:
         """As `JobQueue.events`; watching does not touch the job."""
         return self._queue.events(job_id, after=after)
 
-    async def image(self, job_id: str, index: int) -> Picture:
+    async def image(self, job_id: str, index: int, *, caller: Principal) -> Picture:
         """The picture of a complete image. Raises NotFound, QueueUnavailable."""
-        images = (await self.status(job_id)).images
+        images = (await self.status(job_id, caller=caller)).images
         if index >= len(images):
             raise NotFound("the job has no such image", field="index")
         picture = images[index].picture

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from service.gateway.access.access import Access
 from service.gateway.admission import Admission
 from service.gateway.cards import FleetCache
 from service.gateway.native_jobs import NativeJobs
@@ -18,6 +19,7 @@ class Services:
     queue: JobQueue
     settings: GatewaySettings
     metrics: Metrics
+    access: Access
     fleet: FleetCache
     admission: Admission
     generation: ImageGeneration
@@ -25,6 +27,7 @@ class Services:
 
 
 def build_services(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) -> Services:
+    """Raises ValueError for a wrong keys file."""
     fleet = FleetCache(
         queue,
         ttl_seconds=settings.models_ttl_seconds,
@@ -34,6 +37,7 @@ def build_services(*, queue: JobQueue, settings: GatewaySettings, metrics: Metri
         queue=queue,
         settings=settings,
         metrics=metrics,
+        access=Access(queue=queue, settings=settings),
         fleet=fleet,
         admission=Admission(queue=queue, fleet=fleet, settings=settings, metrics=metrics),
         generation=ImageGeneration(queue=queue, settings=settings, metrics=metrics),

@@ -43,9 +43,17 @@ class Keys:
         """Hash: digest to encoded bytes of the job's pictures."""
         return f"{self.job(job_id)}{PICTURES_SUFFIX}"
 
-    def idempotency(self, key: str) -> str:
+    def in_flight(self, tenant: str) -> str:
+        """Set: ids of the tenant's jobs that have not ended."""
+        return f"{self.prefix}:in-flight:{tenant}"
+
+    def idempotency(self, tenant: str, key: str) -> str:
         """Hash: the job that took a caller's key, and its fingerprint; kept as long as the job."""
-        return f"{self.prefix}:idempotency:{key}"
+        return f"{self.prefix}:idempotency:{tenant}:{key}"
+
+    def requests(self, tenant: str) -> str:
+        """Microseconds on Redis' clock: when the tenant's request budget will be full again."""
+        return f"{self.prefix}:requests:{tenant}"
 
     @property
     def models(self) -> str:

@@ -29,19 +29,23 @@ from service.jobs.progress import (
     FAILED_BY_ATTEMPTS,
     NOT_STARTED,
     key_conflict,
+    over_its_jobs,
     progress_of,
     start_limit_ms,
     state_after,
 )
 from service.jobs.queue import (
+    ANYBODY,
     MAX_POSITION,
     Backlog,
     IdempotencyKey,
     Lease,
+    Owner,
     QueueLimits,
     Submission,
     WorkerStatus,
 )
+from service.jobs.request_budget import RequestBudget, budget, interval_us, take
 
 
 @dataclass(kw_only=True)
@@ -60,8 +64,9 @@ class _Record:
     pictures: dict[str, bytes] = field(default_factory=dict)
     expires_at: float | None = None
 
-    def has_key(self, once: IdempotencyKey) -> bool:
-        return self.once is not None and self.once.key == once.key
+    def has_key(self, once: IdempotencyKey, tenant: str) -> bool:
+        mine = self.once is not None and self.once.key == once.key
+        return mine and self.job.tenant == tenant
 
     def is_late(self, now: float) -> bool:
         return self.start_by is not None and now > self.start_by
@@ -80,27 +85,49 @@ class MemoryQueue:
         """Jobs that have not ended, in the order of their submission."""
         self._models: dict[str, ModelCard] = {}
         self._workers: dict[str, tuple[WorkerStatus, float]] = {}
+        self._budgets: dict[str, int] = {}
+        """Per tenant: when its request budget will be full again."""
         self._changed = asyncio.Condition()
         self._last_event_id = 0
 
     async def ping(self) -> None:
         return None
 
-    async def submit(self, request: GenerationRequest) -> Job:
-        return (await self._submit(request)).job
+    async def submit(self, request: GenerationRequest, *, owner: Owner = ANYBODY) -> Job:
+        return (await self._submit(request, owner=owner)).job
 
-    async def submit_once(self, request: GenerationRequest, once: IdempotencyKey) -> Submission:
-        self._expire()
-        taken = next((each for each in self._records.values() if each.has_key(once)), None)
+    async def submit_once(
+        self, request: GenerationRequest, once: IdempotencyKey, *, owner: Owner = ANYBODY
+    ) -> Submission:
+        taken = await self.submitted(once, tenant=owner.tenant)
         if taken is None:
-            return await self._submit(request, once=once)
+            return await self._submit(request, owner=owner, once=once)
+        return Submission(job=taken, replayed=True)
+
+    async def submitted(self, once: IdempotencyKey, *, tenant: str) -> Job | None:
+        self._expire()
+        records = self._records.values()
+        taken = next((each for each in records if each.has_key(once, tenant)), None)
+        if taken is None:
+            return None
         if taken.once != once:
             raise key_conflict()
-        return Submission(job=taken.job, replayed=True)
+        return taken.job
+
+    async def count_request(self, tenant: str, *, per_minute: int) -> RequestBudget:
+        now = int(self._clock() * 1e6)
+        full_at = min(self._budgets.get(tenant, 0), now + per_minute * interval_us(per_minute))
+        after = take(full_at, now, per_minute=per_minute)
+        if after is not None:
+            self._budgets[tenant] = full_at = after
+        return budget(full_at, now, per_minute=per_minute, allowed=after is not None)
 
     async def _submit(
-        self, request: GenerationRequest, *, once: IdempotencyKey | None = None
+        self, request: GenerationRequest, *, owner: Owner, once: IdempotencyKey | None = None
     ) -> Submission:
+        theirs = sum(each.job.tenant == owner.tenant for each in self._outstanding.values())
+        if owner.max_jobs is not None and theirs >= owner.max_jobs:
+            raise over_its_jobs(owner.max_jobs)
         if len(self._outstanding) >= self._limits.max_depth:
             raise QueueFull(f"the queue holds its {self._limits.max_depth} jobs", retry_after_s=1.0)
         job = Job(
@@ -108,6 +135,7 @@ class MemoryQueue:
             request=request,
             state=JobState.QUEUED,
             created_at=self._clock(),
+            tenant=owner.tenant,
         )
         limit = start_limit_ms(request)
         start_by = None if limit is None else job.created_at + limit / 1000

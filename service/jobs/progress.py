@@ -1,5 +1,5 @@
-"""What both queues agree on: how far an image has come, and what a job's end means,
-and what a taken key is answered."""
+"""What both queues agree on: how far an image has come, what a job's end means, and what is said
+to a key that is taken or a tenant that has its number of jobs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from service.domain import (
     JobState,
     TerminalEvent,
 )
-from service.errors import IdempotencyConflict
+from service.errors import IdempotencyConflict, RateLimitExceeded
 
 IMAGE_DONE = 1_000_000
 """More than any band."""
@@ -44,6 +44,13 @@ def key_conflict() -> IdempotencyConflict:
     return IdempotencyConflict(
         "idempotency-key was used for another request: a new request needs a new key",
         field="idempotency-key",
+    )
+
+
+def over_its_jobs(max_jobs: int | None) -> RateLimitExceeded:
+    return RateLimitExceeded(
+        f"your {max_jobs} jobs are waiting or running: one of them must end first",
+        retry_after_s=2.0,
     )
 
 

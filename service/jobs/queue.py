@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from service.domain import (
+    ANONYMOUS,
     BandCompleted,
     GenerationRequest,
     ImageCompleted,
@@ -22,6 +23,7 @@ from service.domain import (
     TerminalEvent,
 )
 from service.jobs.pace import Pace
+from service.jobs.request_budget import RequestBudget
 
 MAX_POSITION = 100
 """How far a job's position in the queue is counted."""
@@ -42,11 +44,23 @@ class QueueLimits:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Owner:
+    """Whose a job is, and how many of theirs may wait or run at once."""
+
+    tenant: str
+    max_jobs: int | None = None
+    """One more is refused with RateLimitExceeded; None leaves it to the depth of the queue."""
+
+
+ANYBODY = Owner(tenant=ANONYMOUS)
+
+
+@dataclass(frozen=True, kw_only=True)
 class IdempotencyKey:
     """What makes a repeated submission the same job."""
 
     key: str
-    """The caller's own name for the submission."""
+    """The caller's own name for the submission; another tenant's same name is another key."""
     fingerprint: str
     """Digest of what was asked; another one under the same key is a conflict."""
 
@@ -102,13 +116,25 @@ class JobQueue(Protocol):
 
     async def ping(self) -> None: ...
 
-    async def submit(self, request: GenerationRequest) -> Job:
-        """One atomic step: depth check, job, queue entry, `job.queued` event."""
+    async def submit(self, request: GenerationRequest, *, owner: Owner = ANYBODY) -> Job:
+        """One atomic step: the owner's limit, depth check, job, queue entry, `job.queued` event.
 
-    async def submit_once(self, request: GenerationRequest, once: IdempotencyKey) -> Submission:
-        """As `submit`, but if a job that is still kept has taken the key: that job, in the same
-        atomic step, even if the queue is full. Raises IdempotencyConflict if the job was
-        submitted with another fingerprint."""
+        Raises RateLimitExceeded where the owner has its number of jobs, QueueFull where all have.
+        """
+
+    async def submit_once(
+        self, request: GenerationRequest, once: IdempotencyKey, *, owner: Owner = ANYBODY
+    ) -> Submission:
+        """As `submit`, but if a job of the tenant that is still kept has taken the key: that job,
+        in the same atomic step, even if no other would be accepted. Raises IdempotencyConflict if
+        the job was submitted with another fingerprint."""
+
+    async def submitted(self, once: IdempotencyKey, *, tenant: str) -> Job | None:
+        """The job that has taken the key, if there is one yet. Raises IdempotencyConflict."""
+
+    async def count_request(self, tenant: str, *, per_minute: int) -> RequestBudget:
+        """Takes one request from the tenant's budget, if there is one left, in one atomic step on
+        the queue's clock."""
 
     async def job(self, job_id: str) -> Job:
         """Raises NotFound."""

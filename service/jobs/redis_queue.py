@@ -23,12 +23,11 @@ from service.domain import (
     Job,
     JobCancelled,
     JobQueued,
-    JobState,
     LoggedEvent,
     ModelCard,
     TerminalEvent,
 )
-from service.errors import JobLost, NotFound, QueueFull, QueueUnavailable
+from service.errors import NotFound, QueueFull, QueueUnavailable
 from service.jobs import codec
 from service.jobs.keys import GROUP, LOG_SUFFIX, PICTURES_SUFFIX, Keys
 from service.jobs.progress import (
@@ -36,24 +35,29 @@ from service.jobs.progress import (
     NOT_STARTED,
     UNREADABLE,
     key_conflict,
+    over_its_jobs,
     progress_of,
     start_limit_ms,
     state_after,
 )
 from service.jobs.queue import (
+    ANYBODY,
     MAX_POSITION,
     MODEL_TTL_SECONDS,
     Backlog,
     IdempotencyKey,
     Lease,
+    Owner,
     QueueLimits,
     Submission,
     WorkerStatus,
 )
+from service.jobs.redis_answers import cancel_wanted, job_of
 from service.jobs.redis_connection import connect, unavailable
 from service.jobs.redis_log import BLOCK_SECONDS, RedisLog
 from service.jobs.redis_registry import RedisRegistry
 from service.jobs.redis_scripts import Scripts
+from service.jobs.request_budget import RequestBudget, budget, interval_us
 from service.settings import QueueSettings
 
 logger = logging.getLogger(__name__)
@@ -88,14 +92,42 @@ class RedisQueue:
         with unavailable():
             await self._redis.ping()
 
-    async def submit(self, request: GenerationRequest) -> Job:
-        return (await self._submit(uuid.uuid4().hex, request)).job
+    async def submit(self, request: GenerationRequest, *, owner: Owner = ANYBODY) -> Job:
+        return (await self._submit(uuid.uuid4().hex, request, owner=owner)).job
 
-    async def submit_once(self, request: GenerationRequest, once: IdempotencyKey) -> Submission:
-        return await self._submit(uuid.uuid4().hex, request, once=once)
+    async def submit_once(
+        self, request: GenerationRequest, once: IdempotencyKey, *, owner: Owner = ANYBODY
+    ) -> Submission:
+        return await self._submit(uuid.uuid4().hex, request, owner=owner, once=once)
+
+    async def submitted(self, once: IdempotencyKey, *, tenant: str) -> Job | None:
+        key = self._keys.idempotency(tenant, once.key)
+        with unavailable():
+            job_id, fingerprint = await self._redis.hmget(key, ("job", "fingerprint"))
+        if job_id is None:
+            return None
+        try:
+            job = await self.job(job_id.decode())
+        except NotFound:
+            return None
+        if fingerprint.decode() != once.fingerprint:
+            raise key_conflict()
+        return job
+
+    async def count_request(self, tenant: str, *, per_minute: int) -> RequestBudget:
+        with unavailable():
+            allowed, full_at, now = await self._scripts.count_request(
+                keys=[self._keys.requests(tenant)], args=[per_minute, interval_us(per_minute)]
+            )
+        return budget(int(full_at), int(now), per_minute=per_minute, allowed=bool(allowed))
 
     async def _submit(
-        self, job_id: str, request: GenerationRequest, *, once: IdempotencyKey | None = None
+        self,
+        job_id: str,
+        request: GenerationRequest,
+        *,
+        owner: Owner = ANYBODY,
+        once: IdempotencyKey | None = None,
     ) -> Submission:
         keys = self._keys
         answer = await self._call_submit(
@@ -104,7 +136,8 @@ class RedisQueue:
                 keys.log(job_id),
                 keys.waiting(request.model),
                 keys.outstanding,
-                *([keys.idempotency(once.key)] if once else []),
+                keys.in_flight(owner.tenant),
+                *([keys.idempotency(owner.tenant, once.key)] if once else []),
             ],
             args=[
                 GROUP,
@@ -114,14 +147,19 @@ class RedisQueue:
                 codec.encode_event(JobQueued()),
                 self._limits.max_depth,
                 -1 if (limit := start_limit_ms(request)) is None else limit,
+                owner.tenant,
+                -1 if owner.max_jobs is None else owner.max_jobs,
                 *([once.fingerprint, keys.job_prefix] if once else []),
             ],
         )
         if answer[0] == b"full":
             raise QueueFull(f"the queue holds its {self._limits.max_depth} jobs", retry_after_s=1.0)
+        if answer[0] == b"over":
+            raise over_its_jobs(owner.max_jobs)
         if answer[0] == b"conflict":
             raise key_conflict()
-        job = _job(answer[1].decode(), *answer[2:])
+        facts = [*answer[2:], owner.tenant.encode()]
+        job = job_of(answer[1].decode(), *facts)
         return Submission(job=job, replayed=answer[0] == b"known")
 
     async def _call_submit(self, *, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
@@ -135,12 +173,12 @@ class RedisQueue:
             raise
 
     async def job(self, job_id: str) -> Job:
-        names = ("request", "state", "created", "attempts")
+        names = ("request", "state", "created", "attempts", "tenant")
         with unavailable():
             facts = await self._redis.hmget(self._keys.job(job_id), names)
         if facts[0] is None:
             raise NotFound(f"there is no job {job_id}", field="job_id")
-        return _job(job_id, *facts)
+        return job_of(job_id, *facts)
 
     def events(self, job_id: str, *, after: str = "0") -> AsyncGenerator[LoggedEvent]:
         return self._log.events(job_id, after=after)
@@ -236,7 +274,7 @@ class RedisQueue:
                 keys=[self._keys.job(job.id), self._keys.waiting(job.request.model)],
                 args=[lease.epoch, GROUP, lease.worker_id],
             )
-        return _cancel_wanted(answer, lease)
+        return cancel_wanted(answer, lease)
 
     async def publish(
         self,
@@ -257,12 +295,12 @@ class RedisQueue:
                     *chain.from_iterable(pictures.items()),
                 ],
             )
-        return _cancel_wanted(answer, lease)
+        return cancel_wanted(answer, lease)
 
     async def finish(self, lease: Lease, event: TerminalEvent) -> None:
         job = lease.job
         answer = await self._finish(job.id, job.request.model, lease.epoch, event)
-        _cancel_wanted(answer, lease)
+        cancel_wanted(answer, lease)
 
     async def _finish(self, job_id: str, model: str, epoch: int, event: TerminalEvent) -> bytes:
         with unavailable():
@@ -286,7 +324,7 @@ class RedisQueue:
                 keys=[self._keys.job(job.id), self._keys.waiting(job.request.model)],
                 args=[lease.epoch, GROUP, lease.worker_id],
             )
-        _cancel_wanted(answer, lease)
+        cancel_wanted(answer, lease)
 
     async def close(self) -> None:
         await self._redis.aclose()
@@ -315,9 +353,9 @@ class RedisQueue:
                 ],
             )
         leases = []
-        for job_id, request, created, epoch, attempts, now in found:
+        for job_id, request, created, epoch, attempts, tenant, now in found:
             try:
-                job = _job(job_id.decode(), request, b"running", created, attempts)
+                job = job_of(job_id.decode(), request, b"running", created, attempts, tenant)
             except ValueError:
                 # Not the worker's end: it would take the next worker with it, too.
                 logger.exception("job %s cannot be read", job_id.decode())
@@ -345,20 +383,3 @@ class RedisQueue:
             keys.waiting(model),
             keys.outstanding,
         ]
-
-
-def _job(job_id: str, request: bytes, state: bytes, created: bytes, attempts: bytes | int) -> Job:
-    """Raises ValueError if the request cannot be read."""
-    return Job(
-        id=job_id,
-        request=codec.decode_request(request),
-        state=JobState(state.decode()),
-        created_at=int(created) / 1e6,
-        attempts=int(attempts),
-    )
-
-
-def _cancel_wanted(answer: bytes, lease: Lease) -> bool:
-    if answer == b"lost":
-        raise JobLost(f"job {lease.job.id} is no longer held by {lease.worker_id}")
-    return answer == b"cancel"

@@ -26,6 +26,7 @@ class Scripts:
         self.position = _script(redis, "position")
         self.backlog = _script(redis, "backlog")
         self.cancel = _script(redis, "ending", "cancel")
+        self.count_request = _script(redis, "count_request")
         self.fail_late = _script(redis, "ending", "fail_late")
         self.register = _script(redis, "register")
         self.registered = _script(redis, "registered")

@@ -82,7 +82,7 @@ class ImageDrawing:
                 raise DeadlineExceeded("not even the first band was ready in time") from None
         assert self._best is not None, "an engine draws at least one band"
         started = time.monotonic()
-        picture, content = await self._picture(self._best.canvas, preview=False)
+        picture, content = await self._picture(self._best.canvas)
         completed = self._best.band + 1
         event = ImageCompleted(
             image_index=self._image_index, picture=picture, bands_completed=completed
@@ -165,13 +165,15 @@ class ImageDrawing:
         # A preview may be given up; the band, and in the end the image, may not.
         if self._deadline.allows_preview():
             with suppress(EngineUnavailable):
-                picture, content = await self._picture(drawn.canvas, preview=True)
+                picture, content = await self._picture(drawn.canvas, preview_of=drawn.band)
                 return picture, {picture.digest: content}
         self._metrics.previews_dropped.labels(model=self._request.model).inc()
         return None, {}
 
-    async def _picture(self, canvas: Canvas, *, preview: bool) -> tuple[Picture, bytes]:
-        pixels = await self._engine.decode(canvas, preview=preview)
+    async def _picture(
+        self, canvas: Canvas, *, preview_of: int | None = None
+    ) -> tuple[Picture, bytes]:
+        pixels = await self._engine.decode(canvas, preview_of=preview_of)
         return await asyncio.to_thread(
             encode_picture,
             pixels,

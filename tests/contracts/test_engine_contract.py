@@ -182,17 +182,39 @@ async def test_a_bad_field_is_named(engine: Engine, field: str, change: dict[str
 async def test_decoding_gives_the_same_pixels_every_time(engine: Engine) -> None:
     bands = await drawn(engine, a_generation(engine))
     canvas = bands[-1].canvas
-    alone = await engine.decode(canvas, preview=False)
+    alone = await engine.decode(canvas)
     side = engine.card.image_size
     assert alone.shape == (side, side, 3)
     assert alone.dtype == np.uint8
     beside = await asyncio.gather(
-        *(engine.decode(band.canvas, preview=True) for band in bands[:-1]),
-        engine.decode(canvas, preview=False),
-        engine.decode(canvas, preview=True),
+        *(engine.decode(band.canvas, preview_of=band.band) for band in bands[:-1]),
+        engine.decode(canvas),
+        engine.decode(canvas, preview_of=bands[-1].band),
     )
     for pixels in beside[-2:]:
         np.testing.assert_array_equal(pixels, alone)
+
+
+async def test_a_preview_is_the_same_beside_any_others_and_as_wide_as_the_image(
+    engine: Engine,
+) -> None:
+    bands = await drawn(engine, a_generation(engine))
+    alone = [await engine.decode(band.canvas, preview_of=band.band) for band in bands]
+    beside = await asyncio.gather(
+        *(engine.decode(band.canvas) for band in bands),
+        *(engine.decode(band.canvas, preview_of=band.band) for band in reversed(bands)),
+    )
+    side = engine.card.image_size
+    for one, other in zip(alone, reversed(beside[len(bands) :]), strict=True):
+        assert one.shape == (side, side, 3)
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("band", [-1, 99])
+async def test_a_preview_of_no_band_is_refused(engine: Engine, band: int) -> None:
+    (drawn_band,) = await drawn(engine, a_generation(engine, bands=1))
+    with pytest.raises(ValueError, match="preview_of"):
+        await engine.decode(drawn_band.canvas, preview_of=band)
 
 
 async def test_a_bad_canvas_is_named(engine: Engine) -> None:
@@ -204,7 +226,7 @@ async def test_a_bad_canvas_is_named(engine: Engine) -> None:
         np.full(shape, np.nan, np.float32),
     ):
         with pytest.raises(ValueError, match="canvas"):
-            await engine.decode(canvas, preview=False)  # type: ignore[arg-type]
+            await engine.decode(canvas)  # type: ignore[arg-type]
 
 
 async def test_drawing_and_decoding_go_on_side_by_side(engine: Engine) -> None:
@@ -212,7 +234,7 @@ async def test_drawing_and_decoding_go_on_side_by_side(engine: Engine) -> None:
         shown = 0
         async with aclosing(engine.draw(a_generation(engine, seed=seed))) as bands:
             async for band in bands:
-                pixels = await engine.decode(band.canvas, preview=True)
+                pixels = await engine.decode(band.canvas, preview_of=band.band)
                 shown += pixels.shape[0]
         return shown
 
@@ -228,7 +250,7 @@ async def test_closing_ends_what_runs_and_may_be_repeated(engine: Engine) -> Non
     with pytest.raises(EngineUnavailable):
         await drawn(engine, a_generation(engine))
     with pytest.raises(EngineUnavailable):
-        await engine.decode(first.canvas, preview=False)
+        await engine.decode(first.canvas)
     # What had been drawn by then may still arrive; the generator must end either way.
     with pytest.raises((EngineUnavailable, StopAsyncIteration)):
         for _ in range(engine.card.num_bands):

@@ -67,7 +67,7 @@ async def test_concurrent_draws_and_decodes_share_batches(
     seen_batch_sizes: set[int] = set()
     before = await counts("nfig_transformer"), await counts("nfig_decoder")
     canvases = await asyncio.gather(*(canvas(seed) for seed in range(24)))
-    await asyncio.gather(*(engine.decode(each, preview=False) for each in canvases))
+    await asyncio.gather(*(engine.decode(each) for each in canvases))
     after = await counts("nfig_transformer"), await counts("nfig_decoder")
     for (inferences_0, executions_0), (inferences_1, executions_1) in zip(
         before, after, strict=True
@@ -170,7 +170,7 @@ async def test_a_dead_model_process_is_noticed_though_triton_says_ready(
         assert not await engine.ready()
         server.process.kill()  # it would wait long for its dead model
         with pytest.raises(EngineUnavailable):
-            await engine.decode(drawn.canvas, preview=False)
+            await engine.decode(drawn.canvas)
         assert not await engine.ready()
         await engine.close()
     assert not list(Path("/dev/shm").glob(f"{server._shm_prefix}*"))

@@ -10,7 +10,14 @@ import pytest
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2
 
-from nfig.export.contract import BATCH_SIZES, CONTRACTS, DECODER, TRANSFORMER, ModelContract
+from nfig.export.contract import (
+    BATCH_SIZES,
+    CONTRACTS,
+    DECODER,
+    NO_PREVIEW,
+    TRANSFORMER,
+    ModelContract,
+)
 from service.domain import ModelCard, Sampling
 from service.engine import triton_engine
 from service.engine.engine import Generation
@@ -58,9 +65,12 @@ def test_the_engine_sends_the_tensors_of_the_contract() -> None:
     generation = Generation(class_label=0, seed=1, image_index=0, sampling=sampling, bands=1)
     sent = {t.name(): (f"TYPE_{t.datatype()}", tuple(t.shape()[1:])) for t in _sent(generation)}
     assert sent == {spec.name: (spec.dtype, spec.dims) for spec in TRANSFORMER.inputs}
-    (canvas,) = DECODER.inputs
-    tensor = triton_engine._input("canvas", np.zeros((1, 4, 8, 8), np.float32), "FP32")
-    assert (tensor.name(), f"TYPE_{tensor.datatype()}") == (canvas.name, canvas.dtype)
+    for preview_of, band in ((None, NO_PREVIEW), (2, 2)):
+        tensors = triton_engine._decoder_inputs(np.zeros((4, 8, 8), np.float32), preview_of)
+        specs = [(tensor.name(), f"TYPE_{tensor.datatype()}") for tensor in tensors]
+        assert specs == [(spec.name, spec.dtype) for spec in DECODER.inputs]
+        assert [len(tensor.shape()) for tensor in tensors] == [4, 2]
+        assert tensors[1]._get_content() == np.int32(band).tobytes()
 
 
 def test_the_card_and_the_contract_agree_on_batch_sizes() -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from nfig.export.contract import TRANSFORMER
+from nfig.export.contract import NO_PREVIEW, TRANSFORMER
 
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
 FINAL = 1
@@ -212,17 +212,32 @@ def test_a_failure_in_the_middle_reaches_everybody(
     assert short.num_finals == long.num_finals == 1
 
 
+def a_decode(canvas: np.ndarray[Any, Any], *bands: int) -> TwinRequest:
+    return TwinRequest({"canvas": canvas, "preview_of": np.array(bands, np.int32)[:, None]})
+
+
 def test_the_decoder_answers_each_request_in_its_place(load: Callable[[str], Any]) -> None:
     decoder = load("nfig_decoder")
     shape = decoder.model.canvas_shape
     good = np.random.default_rng(0).normal(size=(3, *shape)).astype(np.float32)
-    canvases = [good[:1], np.zeros((1, 2, 2, 2), np.float32), good[1:], good[:1] * np.nan]
-    first, misshapen, two, infinite = decoder.execute(
-        [TwinRequest({"canvas": c}) for c in canvases]
-    )
-    assert "INVALID_ARG: canvas" in str(misshapen.error)
-    assert "INVALID_ARG: canvas" in str(infinite.error)
-    assert first.tensors["pixels"].shape[0] == 1
-    np.testing.assert_array_equal(first.tensors["pixels"], decoder.model.decode(good[:1]))
+    requests = [
+        a_decode(good[:1], NO_PREVIEW),
+        a_decode(np.zeros((1, 2, 2, 2), np.float32), 0),
+        a_decode(good[1:], 1, NO_PREVIEW),
+        a_decode(good[:1] * np.nan, 0),
+        a_decode(good[:1], 6),
+        a_decode(good[1:], 1),
+    ]
+    first, misshapen, two, infinite, no_band, one_short = decoder.execute(requests)
+    for answer, name in (
+        (misshapen, "canvas"),
+        (infinite, "canvas"),
+        (no_band, "preview_of"),
+        (one_short, "preview_of"),
+    ):
+        assert f"INVALID_ARG: {name}" in str(answer.error)
+    np.testing.assert_array_equal(first.tensors["pixels"], decoder.model.decode(good[:1], [None]))
+    expected = decoder.model.decode(good[1:], [1, None])
+    np.testing.assert_array_equal(two.tensors["pixels"], expected)
     assert two.tensors["pixels"].shape[0] == 2
     assert two.tensors["digest"].shape == (2, 1)

@@ -62,6 +62,12 @@ def test_a_model_is_trained_published_and_sampled_from(
     assert checkpoint.digest(model) in card
     nfig("publish", "--run", "b", "--out", tmp_path / "again")
     assert checkpoint.digest(tmp_path / "again") == checkpoint.digest(model)
+    preview = ["train", "preview-decoder", "--data", data, "--model", model, "--epochs", 1]
+    nfig(*preview, "--batch-size", 4, "--channels", 4, "--run", "c", "--out", tmp_path / "light")
+    assert checkpoint.load(tmp_path / "light").config.tokenizer.preview_channels == 4
+    assert "channels must be" in nfig(
+        *preview, "--channels", 0, "--run", "d", "--out", tmp_path / "none", code=2
+    )
     sample = ["sample", "--model", model, "--seed", 5]
     nfig(*sample, "--class", "dog", "--count", 3, "--out", tmp_path / "dogs.npz")
     nfig(*sample, "--count", 4, "--out", tmp_path / "all.npz")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,6 +76,29 @@ def test_a_twin_differs_in_its_quantization_alone(nfig: str, var: str) -> None:
 def test_ways_to_cut_that_do_not_exist_are_refused(options: dict[str, str], field: str) -> None:
     with pytest.raises(ValueError, match=field):
         TokenizerConfig(**options)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"preview_channels": -2},
+        {"preview_channels": 6},
+        {"preview_channels": 8, "grid_sides": (8,)},
+        {"preview_channels": 8, "image_size": 16, "channel_multipliers": (1,)},
+    ],
+)
+def test_preview_decoders_that_cannot_be_are_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="preview_channels"):
+        TokenizerConfig(**options)
+
+
+def test_a_model_without_a_preview_decoder_says_nothing_of_one() -> None:
+    preset = PRESETS["avatars-64"]
+    assert "preview" not in preset.to_json()
+    tokenizer = dataclasses.replace(preset.tokenizer, preview_channels=64)
+    with_one = dataclasses.replace(preset, tokenizer=tokenizer)
+    assert '"preview_channels": 64' in with_one.to_json()
+    assert ModelConfig.from_json(with_one.to_json()) == with_one
 
 
 @pytest.mark.parametrize("part", ["", "tokenizer", "transformer", "sampling"])

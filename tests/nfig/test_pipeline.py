@@ -80,10 +80,11 @@ def test_the_callback_gets_every_band_and_can_look_at_it(pipeline: NFIGPipeline)
     def look(pipeline: NFIGPipeline, step: BandStep) -> None:
         bands.append(step.band)
         sizes.extend(image.size for image in pipeline.decode(step.canvas_BCHW))
+        sizes.extend(image.size for image in pipeline.preview(step))
 
     pipeline(["cat"], bands=2, callback_on_band_end=look)
     assert bands == [0, 1]
-    assert sizes == [(16, 16)] * 2
+    assert sizes == [(16, 16)] * 4
 
 
 def test_a_variation_keeps_the_low_bands_of_a_picture(pipeline: NFIGPipeline) -> None:

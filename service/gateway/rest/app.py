@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from service.gateway.rest import errors, health, images, job_events, jobs, models, pictures
+from service.gateway.rest import cors, errors, health, images, job_events, jobs, models, pictures
 from service.gateway.rest.body_limit import BodyLimitMiddleware
 from service.gateway.rest.errors import ErrorMiddleware
+from service.gateway.rest.openapi import complete_document
 from service.gateway.rest.request_id import RequestIdMiddleware
+from service.gateway.rest.response_headers import ResponseHeadersMiddleware
 from service.gateway.services import build_services
 from service.jobs.queue import JobQueue
 from service.metrics import Metrics
@@ -22,7 +24,7 @@ job: created, watched and cancelled by id."""
 
 
 def create_app(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) -> FastAPI:
-    """The app; whoever made the queue closes it."""
+    """The app; whoever made the queue closes it. Raises ValueError for a wrong keys file."""
     services = build_services(queue=queue, settings=settings, metrics=metrics)
 
     @asynccontextmanager
@@ -42,8 +44,17 @@ def create_app(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) 
     # The last one added runs first.
     app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)
     app.add_middleware(ErrorMiddleware)
+    cors.install(app, settings)
+    app.add_middleware(ResponseHeadersMiddleware)
     app.add_middleware(RequestIdMiddleware)
     errors.install(app)
-    for module in (images, jobs, job_events, pictures, models, health):
+    for module in (images, jobs, job_events, pictures, models):
         app.include_router(module.router())
+    if settings.internal_port is None:
+        app.include_router(health.router())
+    complete_document(
+        app,
+        asks_for_keys=services.access.asks_for_keys,
+        links_without_key=settings.links_without_key,
+    )
     return app

@@ -53,13 +53,19 @@ def openai_error(error: ServiceError, *, request_id: str) -> dict[str, Any]:
     return {
         "error": {
             "message": error.message,
-            "type": "server_error" if entry.http_status >= 500 else "invalid_request_error",
+            "type": _openai_type(entry.http_status),
             "param": error.field,
             "code": entry.code,
             "status": entry.http_status,
             "request_id": request_id,
         }
     }
+
+
+def _openai_type(status: int) -> str:
+    if status == 429:
+        return "requests"
+    return "server_error" if status >= 500 else "invalid_request_error"
 
 
 def problem(error: ServiceError, *, request_id: str) -> dict[str, Any]:
@@ -86,6 +92,8 @@ def render(
     extra = {**(headers or {}), "x-should-retry": "true" if entry.retryable else "false"}
     if entry.retryable:
         extra["retry-after"] = str(max(1, math.ceil(error.retry_after_s or RETRY_SECONDS)))
+    if entry.http_status == 401:
+        extra["www-authenticate"] = 'Bearer realm="nfig"'
     identifier = request_id(scope)
     if scope["path"].startswith("/v1/images/"):
         body = openai_error(error, request_id=identifier)

@@ -12,12 +12,14 @@ from fastapi import APIRouter, Depends, Request
 from starlette.responses import JSONResponse, Response
 
 from service.errors import InvalidRequest, NotAcceptable
+from service.gateway.access.principal import Principal
 from service.gateway.admission import AcceptedJob
 from service.gateway.drafts import Draft
 from service.gateway.failures import as_service_error
 from service.gateway.rest import negotiation
 from service.gateway.rest.answers import images_answer, stream_event
 from service.gateway.rest.bodies import read_json
+from service.gateway.rest.callers import CountedCaller
 from service.gateway.rest.connection import while_connected
 from service.gateway.rest.errors import openai_error
 from service.gateway.rest.event_stream import EventStream, ServerEvent
@@ -70,22 +72,29 @@ def router() -> APIRouter:
         responses=_RESPONSES,
         openapi_extra={"requestBody": {"required": True, "content": content}},
     )
-    async def generate(request: Request, body: CheckedBody, services: SharedServices) -> Response:
+    async def generate(
+        request: Request, caller: CountedCaller, body: CheckedBody, services: SharedServices
+    ) -> Response:
         media = _answer_type(request, body)
         draft = _draft(body, media)
         if body.stream:
-            return await _stream(request, body, draft, services)
+            return await _stream(request, caller, body, draft, services)
         return await while_connected(
-            request.receive, _answer(request, body, draft, services, media)
+            request.receive, _answer(request, caller, body, draft, services, media)
         )
 
     return routes
 
 
 async def _answer(
-    request: Request, body: ImageGenerationBody, draft: Draft, services: Services, media: str
+    request: Request,
+    caller: Principal,
+    body: ImageGenerationBody,
+    draft: Draft,
+    services: Services,
+    media: str,
 ) -> Response:
-    accepted = await _accept(request, body, draft, services)
+    accepted = await _accept(request, caller, body, draft, services)
     images = await services.generation.draw(accepted)
     if media != negotiation.JSON:
         image = images[0]
@@ -102,10 +111,14 @@ async def _answer(
 
 
 async def _stream(
-    request: Request, body: ImageGenerationBody, draft: Draft, services: Services
+    request: Request,
+    caller: Principal,
+    body: ImageGenerationBody,
+    draft: Draft,
+    services: Services,
 ) -> Response:
     # Whatever is refused at the door is still an ordinary HTTP error.
-    accepted = await _accept(request, body, draft, services)
+    accepted = await _accept(request, caller, body, draft, services)
     return EventStream(
         _events(accepted, services.generation, request_id=request_id(request.scope)),
         keepalive_seconds=services.settings.keepalive_seconds,
@@ -127,9 +140,14 @@ async def _events(
 
 
 async def _accept(
-    request: Request, body: ImageGenerationBody, draft: Draft, services: Services
+    request: Request,
+    caller: Principal,
+    body: ImageGenerationBody,
+    draft: Draft,
+    services: Services,
 ) -> AcceptedJob:
-    accepted = await services.generation.own(services.admission.accept(draft))
+    accepting = services.admission.accept(draft, caller=caller)
+    accepted = await services.generation.own(accepting)
     logger.info(
         "request %s became job %s, user %r", request_id(request.scope), accepted.job.id, body.user
     )

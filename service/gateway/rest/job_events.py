@@ -13,6 +13,7 @@ from service.domain import Job
 from service.errors import InvalidRequest
 from service.gateway.failures import as_service_error
 from service.gateway.rest import negotiation
+from service.gateway.rest.callers import Viewer
 from service.gateway.rest.errors import problem
 from service.gateway.rest.event_stream import EventStream, ServerEvent
 from service.gateway.rest.job_answers import JobAddresses, job_event
@@ -45,6 +46,7 @@ def router() -> APIRouter:
         responses=_RESPONSES,
     )
     async def events(
+        viewer: Viewer,
         job_id: JobId,
         request: Request,
         services: SharedServices,
@@ -53,7 +55,7 @@ def router() -> APIRouter:
     ) -> Response:
         negotiation.choose(",".join(request.headers.getlist("accept")), [negotiation.EVENTS])
         start = _start(last_event_id, after)
-        job = await services.jobs.job(job_id)
+        job = await services.jobs.job(job_id, caller=viewer)
         if await services.jobs.is_seen_whole(job_id, after=start):
             # Only this keeps an `EventSource` from reconnecting for ever.
             return Response(status_code=204)

@@ -14,6 +14,7 @@ from service.gateway.idempotency import idempotency_key
 from service.gateway.native_jobs import JobStatus
 from service.gateway.rest import negotiation
 from service.gateway.rest.bodies import read_json
+from service.gateway.rest.callers import Caller, CountedCaller
 from service.gateway.rest.connection import while_connected
 from service.gateway.rest.job_answers import JobAddresses, job_answer
 from service.gateway.rest.job_schemas import JobAnswer, JobBody
@@ -61,13 +62,15 @@ def router() -> APIRouter:
             ],
         },
     )
-    async def create(request: Request, body: CheckedBody, services: SharedServices) -> Response:
+    async def create(
+        request: Request, caller: CountedCaller, body: CheckedBody, services: SharedServices
+    ) -> Response:
         preferences = read_preferences(
             request.headers.getlist("prefer"),
             max_wait_seconds=services.settings.request_timeout_seconds,
         )
         draft = _draft(body)
-        accepted = await services.admission.accept(draft, once=_once(request, draft))
+        accepted = await services.admission.accept(draft, caller=caller, once=_once(request, draft))
         job = accepted.job
         logger.info("request %s became job %s", request_id(request.scope), job.id)
         outcome = services.jobs.outcome(job, within_seconds=preferences.wait_seconds or 0)
@@ -78,14 +81,19 @@ def router() -> APIRouter:
         return _answer(request, status, headers=headers)
 
     @routes.get("/v1/jobs/{job_id}", summary="What has become of a job", responses=_PROBLEM)
-    async def show(job_id: JobId, request: Request, services: SharedServices) -> JobAnswer:
-        return job_answer(await services.jobs.status(job_id), JobAddresses(request, job_id))
+    async def show(
+        caller: Caller, job_id: JobId, request: Request, services: SharedServices
+    ) -> JobAnswer:
+        status = await services.jobs.status(job_id, caller=caller)
+        return job_answer(status, JobAddresses(request, job_id))
 
     @routes.post(
         "/v1/jobs/{job_id}/cancel", summary="Cancel a job", status_code=202, responses=_CANCELLED
     )
-    async def cancel(job_id: JobId, request: Request, services: SharedServices) -> Response:
-        return _answer(request, await services.jobs.cancel(job_id))
+    async def cancel(
+        caller: Caller, job_id: JobId, request: Request, services: SharedServices
+    ) -> Response:
+        return _answer(request, await services.jobs.cancel(job_id, caller=caller))
 
     return routes
 

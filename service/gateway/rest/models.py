@@ -9,6 +9,7 @@ from fastapi import APIRouter
 from service.domain import ModelCard
 from service.errors import NotFound
 from service.gateway.cards import Fleet
+from service.gateway.rest.callers import Caller
 from service.gateway.rest.schemas import Defaults, ModelDetails, ModelList, ModelSummary
 from service.gateway.rest.services import SharedServices
 
@@ -19,12 +20,12 @@ def router() -> APIRouter:
     routes = APIRouter(tags=["models"])
 
     @routes.get("/v1/models", summary="All models", responses=_ERRORS)
-    async def list_models(services: SharedServices) -> ModelList:
+    async def list_models(caller: Caller, services: SharedServices) -> ModelList:
         fleet = await services.fleet.fleet()
         return ModelList(data=[_summary(card, fleet) for card in fleet.cards])
 
     @routes.get("/v1/models/{model}", summary="One model, its classes too", responses=_ERRORS)
-    async def show_model(model: str, services: SharedServices) -> ModelDetails:
+    async def show_model(caller: Caller, model: str, services: SharedServices) -> ModelDetails:
         fleet = await services.fleet.fleet()
         for card in fleet.cards:
             if card.id == model:

@@ -9,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from service.domain import PictureFormat
+from service.gateway.rest.callers import Viewer
 from service.gateway.rest.services import JobId, SharedServices
 
 ImageIndex = Annotated[int, Path(ge=0, le=10_000)]
@@ -30,9 +31,13 @@ def router() -> APIRouter:
         responses=_RESPONSES,
     )
     async def image(
-        job_id: JobId, index: ImageIndex, request: Request, services: SharedServices
+        viewer: Viewer,
+        job_id: JobId,
+        index: ImageIndex,
+        request: Request,
+        services: SharedServices,
     ) -> Response:
-        picture = await services.jobs.image(job_id, index)
+        picture = await services.jobs.image(job_id, index, caller=viewer)
         if _has_copy(request, picture.digest):
             return Response(status_code=304, headers=_headers(picture.digest))
         content = await services.jobs.content(job_id, picture.digest)
@@ -45,9 +50,9 @@ def router() -> APIRouter:
         responses=_RESPONSES,
     )
     async def picture(
-        job_id: JobId, digest: Digest, request: Request, services: SharedServices
+        viewer: Viewer, job_id: JobId, digest: Digest, request: Request, services: SharedServices
     ) -> Response:
-        job = await services.jobs.job(job_id)
+        job = await services.jobs.job(job_id, caller=viewer)
         content = await services.jobs.content(job_id, digest)
         if _has_copy(request, digest):
             return Response(status_code=304, headers=_headers(digest))

@@ -15,6 +15,8 @@ from google.protobuf.message import Message
 from grpc_status import rpc_status
 
 from nfig_proto.v1 import image_generation_pb2
+from service.gateway.access.access import Access, require_allowed
+from service.gateway.access.principal import Principal
 from service.gateway.failures import as_service_error
 from service.gateway.request_ids import given_or_new
 from service.gateway.rpc.errors import status_of
@@ -22,6 +24,8 @@ from service.gateway.rpc.messages import parse
 
 SERVICE = image_generation_pb2.DESCRIPTOR.services_by_name["ImageGenerationService"].full_name
 REQUEST_ID = "x-request-id"
+COUNTED = frozenset({"Generate", "GenerateStream", "CreateJob"})
+"""What may become a job, and so takes one of the tenant's requests per minute."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,8 +33,18 @@ class Call:
     """One call, as the service sees it."""
 
     request_id: str
+    caller: Principal
     seconds_left: float | None
     """Until the caller's own deadline, if it has set one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Arrival:
+    """A call before it is let in."""
+
+    method: str
+    request_id: str
+    authorization: str | None
 
 
 Unary = Callable[[Message, Call], Awaitable[Message]]
@@ -40,7 +54,8 @@ Stream = Callable[[Message, Call], AsyncGenerator[Message]]
 class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
     """Hands behaviours a checked message and a `Call`; renders whatever they raise."""
 
-    def __init__(self, *, max_bytes: int) -> None:
+    def __init__(self, *, access: Access, max_bytes: int) -> None:
+        self._access = access
         self._max_bytes = max_bytes
 
     async def intercept_service(
@@ -50,48 +65,53 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         service, _, method = details.method.strip("/").partition("/")
         if handler is None or service != SERVICE:
             return handler
-        identifier = _request_id(details.invocation_metadata)
-        kind = _request_kind(method)
+        arrival = _arrival(method, details.invocation_metadata)
         # Without a deserializer the bytes come as they are: a broken message is the caller's
         # mistake, and the server would call it ours.
         if handler.response_streaming:
             return grpc.unary_stream_rpc_method_handler(
-                self._stream(handler.unary_stream, identifier, kind),
+                self._stream(handler.unary_stream, arrival),
                 response_serializer=handler.response_serializer,
             )
         return grpc.unary_unary_rpc_method_handler(
-            self._unary(handler.unary_unary, identifier, kind),
+            self._unary(handler.unary_unary, arrival),
             response_serializer=handler.response_serializer,
         )
 
-    def _unary(self, behaviour: Unary, identifier: str, kind: type[Message]) -> Any:
+    def _unary(self, behaviour: Unary, arrival: _Arrival) -> Any:
         async def answer(raw: bytes, context: Any) -> Message:
             try:
-                call = await self._enter(identifier, context)
-                return await behaviour(self._parse(kind, raw), call)
+                call = await self._enter(arrival, context)
+                return await behaviour(self._parse(arrival, raw), call)
             except Exception as error:
-                await _abort(error, identifier, context)
+                await _abort(error, arrival.request_id, context)
 
         return answer
 
-    def _stream(self, behaviour: Stream, identifier: str, kind: type[Message]) -> Any:
+    def _stream(self, behaviour: Stream, arrival: _Arrival) -> Any:
         async def answer(raw: bytes, context: Any) -> AsyncGenerator[Message]:
             try:
-                call = await self._enter(identifier, context)
-                async with aclosing(behaviour(self._parse(kind, raw), call)) as messages:
+                call = await self._enter(arrival, context)
+                async with aclosing(behaviour(self._parse(arrival, raw), call)) as messages:
                     async for message in messages:
                         yield message
             except Exception as error:
-                await _abort(error, identifier, context)
+                await _abort(error, arrival.request_id, context)
 
         return answer
 
-    async def _enter(self, identifier: str, context: Any) -> Call:
-        """Before anything of the request is looked at. The caller's key is checked here."""
-        await context.send_initial_metadata(((REQUEST_ID, identifier),))
-        return Call(request_id=identifier, seconds_left=context.time_remaining())
+    async def _enter(self, arrival: _Arrival, context: Any) -> Call:
+        """Who calls and whether it may, before anything of the request is parsed."""
+        await context.send_initial_metadata(((REQUEST_ID, arrival.request_id),))
+        caller = self._access.principal(arrival.authorization)
+        if arrival.method in COUNTED:
+            require_allowed(await self._access.count_request(caller))
+        return Call(
+            request_id=arrival.request_id, caller=caller, seconds_left=context.time_remaining()
+        )
 
-    def _parse(self, kind: type[Message], raw: bytes) -> Message:
+    def _parse(self, arrival: _Arrival, raw: bytes) -> Message:
+        kind: type[Message] = getattr(image_generation_pb2, f"{arrival.method}Request")
         return parse(kind, raw, max_bytes=self._max_bytes)
 
 
@@ -102,11 +122,10 @@ async def _abort(error: Exception, identifier: str, context: Any) -> NoReturn:
     raise AssertionError("abort raises")
 
 
-def _request_id(metadata: Any) -> str:
-    given = (value for name, value in metadata or () if name == REQUEST_ID)
-    return given_or_new(next(given, ""))
-
-
-def _request_kind(method: str) -> type[Message]:
-    kind: type[Message] = getattr(image_generation_pb2, f"{method}Request")
-    return kind
+def _arrival(method: str, metadata: Any) -> _Arrival:
+    said = dict(reversed(metadata or ()))  # the first of each name counts
+    return _Arrival(
+        method=method,
+        request_id=given_or_new(said.get(REQUEST_ID, "")),
+        authorization=said.get("authorization"),
+    )

@@ -24,7 +24,7 @@ _HEALTH = health_pb2.DESCRIPTOR.services_by_name["Health"].full_name
 
 
 class RpcDoor:
-    """Answers while its block is entered, or until it is closed; `port` is known by then."""
+    """Answers from `open` until `close`; `port` is known in between."""
 
     def __init__(self, services: Services) -> None:
         self._settings = services.settings
@@ -33,7 +33,7 @@ class RpcDoor:
         self._server = _server(services, self._health)
         self.port = 0
 
-    async def __aenter__(self) -> RpcDoor:
+    async def open(self) -> None:
         """Raises ValueError that names the setting at fault."""
         address = _address(self._settings)
         credentials = _credentials(self._settings)
@@ -45,10 +45,6 @@ class RpcDoor:
         except RuntimeError:
             raise ValueError(f"NFIG_GRPC_PORT: cannot listen on {address}") from None
         await self._server.start()
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.close()
 
     async def close(self) -> None:
         """What is open may go on for the grace; what is then cut off is cancelled in order.
@@ -61,7 +57,7 @@ class RpcDoor:
 def _server(services: Services, health: Health) -> grpc.aio.Server:
     settings = services.settings
     server = grpc.aio.server(
-        interceptors=[CallInterceptor(max_bytes=settings.max_body_bytes)],
+        interceptors=[CallInterceptor(access=services.access, max_bytes=settings.max_body_bytes)],
         maximum_concurrent_rpcs=settings.grpc_max_calls,
         options=_options(settings),
     )

@@ -66,25 +66,25 @@ class ImageGenerationService:
         draft = draft_of(request.spec)
         asked = request.HasField("idempotency_key")
         once = idempotency_key(request.idempotency_key, draft) if asked else None
-        accepted = await self._services.admission.accept(draft, once=once)
+        accepted = await self._services.admission.accept(draft, caller=call.caller, once=once)
         logger.info("request %s became job %s", call.request_id, accepted.job.id)
         status = await self._services.jobs.outcome(accepted.job, within_seconds=0)
         return pb.CreateJobResponse(job=job_message(status), replayed=accepted.replayed)
 
     async def GetJob(self, request: pb.GetJobRequest, call: Call) -> pb.GetJobResponse:
-        status = await self._services.jobs.status(_job_id(request.job_id))
+        status = await self._services.jobs.status(_job_id(request.job_id), caller=call.caller)
         contents = await self._contents(status) if request.with_content else {}
         return pb.GetJobResponse(job=job_message(status, contents))
 
     async def CancelJob(self, request: pb.CancelJobRequest, call: Call) -> pb.CancelJobResponse:
-        status = await self._services.jobs.cancel(_job_id(request.job_id))
+        status = await self._services.jobs.cancel(_job_id(request.job_id), caller=call.caller)
         return pb.CancelJobResponse(job=job_message(status))
 
     async def WatchJob(
         self, request: pb.WatchJobRequest, call: Call
     ) -> AsyncGenerator[pb.WatchJobResponse]:
         after = _resume_after(request)
-        job = await self._services.jobs.job(_job_id(request.job_id))
+        job = await self._services.jobs.job(_job_id(request.job_id), caller=call.caller)
         with self._services.metrics.stream_clients.track_inprogress():
             async with aclosing(self._services.jobs.watch(job.id, after=after)) as log:
                 async for logged in log:
@@ -99,7 +99,7 @@ class ImageGenerationService:
 
     async def _accept(self, spec: pb.ImageSpec, call: Call) -> AcceptedJob:
         draft = leaving(draft_of(spec), call.seconds_left)
-        accepting = self._services.admission.accept(draft)
+        accepting = self._services.admission.accept(draft, caller=call.caller)
         accepted = await self._services.generation.own(accepting)
         logger.info("request %s became job %s", call.request_id, accepted.job.id)
         return accepted

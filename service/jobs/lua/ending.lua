@@ -5,9 +5,12 @@ local function end_job(job, log, pictures, waiting, outstanding, end_of)
   redis.call('XACK', waiting, end_of.group, end_of.entry)
   redis.call('XDEL', waiting, end_of.entry)
   redis.call('ZREM', outstanding, end_of.id)
+  local others = redis.call('HMGET', job, 'in_flight', 'once')
+  if others[1] then
+    redis.call('SREM', others[1], end_of.id)
+  end
   -- Not before its end: a job may wait for a worker longer than results are kept.
-  local once = redis.call('HGET', job, 'once')
-  for _, key in ipairs({ job, log, pictures, once or nil }) do
+  for _, key in ipairs({ job, log, pictures, others[2] or nil }) do
     redis.call('PEXPIRE', key, end_of.retention_ms)
   end
 end

@@ -6,8 +6,8 @@
 --       prefix of jobs, suffix of logs, suffix of pictures (which jobs it meets, only the stream knows),
 --       started event with %d for the attempt, failed event, cancelled event,
 --       event of a job that did not start in time
--- Returns a list of {job id, request, created, epoch, attempts, now in microseconds}, and the id of
--- the newest entry.
+-- Returns a list of {job id, request, created, epoch, attempts, tenant, now in microseconds}, and
+-- the id of the newest entry.
 local waiting, outstanding = KEYS[1], KEYS[2]
 local group, worker, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local leases = {}
@@ -27,8 +27,8 @@ local function hold(job, id, entry)
   redis.call('HSET', job, 'state', 'running', 'entry', entry)
   redis.call('HDEL', job, 'start_by') -- it has started, whatever becomes of this lease
   redis.call('XADD', job .. ARGV[8], '*', 'event', (ARGV[10]:gsub('%%d', attempts)))
-  local facts = redis.call('HMGET', job, 'request', 'created')
-  table.insert(leases, { id, facts[1], facts[2], epoch, attempts,
+  local facts = redis.call('HMGET', job, 'request', 'created', 'tenant')
+  table.insert(leases, { id, facts[1], facts[2], epoch, attempts, facts[3],
     string.format('%.0f', now) })
 end
 

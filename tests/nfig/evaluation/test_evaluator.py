@@ -89,6 +89,18 @@ def test_every_band_is_measured(report: dict[str, Any]) -> None:
     assert 0 < reconstruction["codebook_used"] <= 1
 
 
+def test_previews_of_every_band_but_the_last_are_compared(report: dict[str, Any]) -> None:
+    previews = report["previews"]
+    assert [band["side"] for band in previews["bands"]] == [4, 8, 12, 16, 24]
+    for band in previews["bands"]:
+        assert band["psnr"] <= band["psnr_limit"]
+        assert 0 < band["flops_share"] < 1
+        assert band["time_share"] > 0
+    shares = [band["flops_share"] for band in previews["bands"]]
+    assert shares == sorted(shares)
+    assert previews["all_bands"]["flops_share"] == pytest.approx(sum(shares))
+
+
 def test_the_page_refers_to_files_that_exist_and_to_nothing_else(evaluated: Path) -> None:
     text = (evaluated / "index.html").read_text(encoding="utf-8")
     named = re.findall(r'(?:src|href)="([^"]+)"', text)

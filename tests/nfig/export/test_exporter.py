@@ -161,7 +161,7 @@ def test_an_export_of_var_serves(repository: Path, area_checkpoint: Path) -> Non
             assert row is not None
             np.testing.assert_array_equal(row.tokens, tokens_l)
     canvases = np.stack([row.canvas for row in steps[-1].rows if row is not None])
-    assert decoder.decode(canvases).shape == (3, 32, 32, 3)
+    assert decoder.decode(canvases, [None, None, 0]).shape == (3, 32, 32, 3)
 
 
 def test_rows_that_are_not_alive_stop(tiny_checkpoint: Path) -> None:

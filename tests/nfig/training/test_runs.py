@@ -201,7 +201,7 @@ def same(one: TrainingResult, other: TrainingResult) -> bool:
 
 
 @both_quantizations
-@pytest.mark.parametrize("kind", ["tokenizer", "transformer", "decoder"])
+@pytest.mark.parametrize("kind", ["tokenizer", "transformer", "decoder", "preview decoder"])
 def test_a_training_that_was_stopped_ends_with_the_same_weights(
     kind: str,
     config: ModelConfig,
@@ -226,6 +226,9 @@ def test_a_training_that_was_stopped_ends_with_the_same_weights(
             return runs.train_tokenizer(config, data, **common)
         if kind == "decoder":
             return runs.train_decoder(data, model_from=model_folder, **common)
+        if kind == "preview decoder":
+            common |= {"model_from": model_folder, "channels": 8}
+            return runs.train_preview_decoder(data, **common)
         return runs.train_transformer(config, data, tokenizer_from=tokenizer_folder, **common)
 
     undisturbed = train("undisturbed")

@@ -48,7 +48,10 @@ class ScriptedModel:
             self.bands_drawn += 1
             yield [a_band(band, row) if alive[row] else None for row in range(len(generations))]
 
-    def decode(self, canvases: Sequence[Canvas]) -> Sequence[Pixels]:
+    def decode(
+        self, canvases: Sequence[Canvas], previews_of: Sequence[int | None]
+    ) -> Sequence[Pixels]:
+        assert len(previews_of) == len(canvases)
         if self.failure is not None:
             raise self.failure
         self.decoded.append([float(canvas.flat[0]) for canvas in canvases])
@@ -116,7 +119,7 @@ async def test_a_batch_that_everybody_left_ends_at_the_next_band(
         model.permits.release(1)
         await anext(bands)
     model.permits.release(BANDS)
-    await batcher.decode(a_canvas(0), preview=False)
+    await batcher.decode(a_canvas(0), preview_of=None)
     assert model.bands_drawn == 1
 
 
@@ -132,7 +135,7 @@ async def test_a_draw_that_is_left_while_it_waits_is_never_begun(
     await asyncio.gather(waiting, return_exceptions=True)
     model.permits.release(BANDS)
     await running
-    await batcher.decode(a_canvas(0), preview=False)
+    await batcher.decode(a_canvas(0), preview_of=None)
     assert model.batches == [1]
 
 
@@ -143,8 +146,8 @@ async def test_final_images_are_decoded_before_previews_and_between_bands(
     running = asyncio.create_task(drawn(batcher))
     await asyncio.sleep(0.2)
     decodes = asyncio.gather(
-        *(batcher.decode(a_canvas(value), preview=True) for value in (1, 2, 3)),
-        *(batcher.decode(a_canvas(value), preview=False) for value in (4, 5)),
+        *(batcher.decode(a_canvas(value), preview_of=0) for value in (1, 2, 3)),
+        *(batcher.decode(a_canvas(value), preview_of=None) for value in (4, 5)),
     )
     await asyncio.sleep(0)
     model.permits.release(1)
@@ -159,7 +162,7 @@ async def test_a_failing_model_fails_its_callers_and_then_recovers(
     batcher: Batcher, model: ScriptedModel
 ) -> None:
     model.failure = RuntimeError("out of memory")
-    for call in (drawn(batcher), batcher.decode(a_canvas(0), preview=False)):
+    for call in (drawn(batcher), batcher.decode(a_canvas(0), preview_of=None)):
         with pytest.raises(EngineUnavailable, match="out of memory"):
             await call
     model.failure = None

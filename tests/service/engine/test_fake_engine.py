@@ -32,7 +32,7 @@ async def drawn(engine: FakeEngine) -> list[DrawnBand]:
 async def test_previews_get_closer_to_the_image() -> None:
     engine = FakeEngine()
     bands = await drawn(engine)
-    final, *previews = [await engine.decode(b.canvas, preview=True) for b in reversed(bands)]
+    final, *previews = [await engine.decode(b.canvas, preview_of=b.band) for b in reversed(bands)]
     distances = [np.abs(final.astype(int) - preview).mean() for preview in previews]
     assert distances == sorted(distances)
     assert distances[0] > 0

@@ -39,7 +39,15 @@ from service.engine.fake_engine import FakeEngine
 from service.errors import NotFound, QueueUnavailable
 from service.gateway.rest.app import create_app
 from service.jobs.memory_queue import MemoryQueue
-from service.jobs.queue import Backlog, IdempotencyKey, QueueLimits, Submission, WorkerStatus
+from service.jobs.queue import (
+    ANYBODY,
+    Backlog,
+    IdempotencyKey,
+    Owner,
+    QueueLimits,
+    Submission,
+    WorkerStatus,
+)
 from service.metrics import Metrics
 from service.settings import GatewaySettings
 from service.worker.heartbeat import Heartbeat
@@ -106,7 +114,7 @@ class ScriptedQueue:
         await self._answer()
         return len(self.jobs)
 
-    async def submit(self, request: GenerationRequest) -> Job:
+    async def submit(self, request: GenerationRequest, *, owner: Owner = ANYBODY) -> Job:
         await self._answer()
         if self.refuse_submit is not None:
             raise self.refuse_submit
@@ -115,13 +123,20 @@ class ScriptedQueue:
             request=request,
             state=JobState.COMPLETED,
             created_at=CREATED_AT,
+            tenant=owner.tenant,
         )
         self.requests.append(request)
         self.jobs[job.id] = job
         return job
 
-    async def submit_once(self, request: GenerationRequest, once: IdempotencyKey) -> Submission:
-        return Submission(job=await self.submit(request), replayed=False)
+    async def submit_once(
+        self, request: GenerationRequest, once: IdempotencyKey, *, owner: Owner = ANYBODY
+    ) -> Submission:
+        return Submission(job=await self.submit(request, owner=owner), replayed=False)
+
+    async def submitted(self, once: IdempotencyKey, *, tenant: str) -> Job | None:
+        await self._answer()
+        return None
 
     async def job(self, job_id: str) -> Job:
         await self._answer()

@@ -35,7 +35,7 @@ def test_every_error_is_in_the_catalogue_or_exempt() -> None:
 def test_codes_are_unique_and_lead_back_to_their_error() -> None:
     for kind, entry in CATALOGUE.items():
         assert type(from_code(entry.code, "text")) is kind
-        assert entry.retryable == (entry.http_status in (503, 504))
+        assert entry.retryable == (entry.http_status in (429, 503, 504))
 
 
 def test_an_error_without_an_entry_is_internal() -> None:

@@ -205,8 +205,8 @@ async def test_an_accepted_job_is_accepted_even_if_the_queue_goes_away(
 ) -> None:
     submit = gateway.queue.submit
 
-    async def submit_and_go(request: Any) -> Any:
-        job = await submit(request)
+    async def submit_and_go(request: Any, **owner: Any) -> Any:
+        job = await submit(request, **owner)
         gateway.queue.down = True
         return job
 

@@ -8,40 +8,11 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 
-COMMAND = [sys.executable, "-m", "service.gateway"]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
-
-
-@contextmanager
-def running(log: Path, **settings: object) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
-    port = free_port()
-    environment = {f"NFIG_{name.upper()}": str(value) for name, value in settings.items()}
-    environment = {**os.environ, "NFIG_PORT": str(port), **environment}
-    with log.open("wb") as file:
-        process = subprocess.Popen(COMMAND, env=environment, stderr=file, stdout=file)
-    url = f"http://127.0.0.1:{port}"
-    try:
-        for _ in range(300):
-            try:
-                httpx.get(f"{url}/health/live").raise_for_status()
-                break
-            except httpx.TransportError:
-                assert process.poll() is None, log.read_text()
-                time.sleep(0.1)
-        yield process, url
-    finally:
-        process.kill()
-        process.wait()
+from tests.gateway_process import COMMAND, free_port, running
 
 
 def test_without_redis_it_starts_refuses_at_once_and_stops_in_order(tmp_path: Path) -> None:

@@ -44,6 +44,10 @@ class FlakyEngine(FakeEngine):
     preview_failures = False
     bands_drawn = 0
 
+    def __init__(self, *, band_seconds: float = 0.0) -> None:
+        super().__init__(band_seconds=band_seconds)
+        self.decoded: list[int | None] = []
+
     async def draw(self, generation: Generation) -> AsyncGenerator[DrawnBand]:
         fails = self.failures > 0
         self.failures -= fails
@@ -54,10 +58,11 @@ class FlakyEngine(FakeEngine):
                 self.bands_drawn += 1
                 yield drawn
 
-    async def decode(self, canvas: Canvas, *, preview: bool) -> Pixels:
-        if preview and self.preview_failures:
+    async def decode(self, canvas: Canvas, *, preview_of: int | None = None) -> Pixels:
+        if preview_of is not None and self.preview_failures:
             raise EngineUnavailable("too busy for previews")
-        return await super().decode(canvas, preview=preview)
+        self.decoded.append(preview_of)
+        return await super().decode(canvas, preview_of=preview_of)
 
 
 @asynccontextmanager
@@ -174,6 +179,14 @@ async def test_a_preview_may_be_given_up_but_not_its_band(queue: MemoryQueue) ->
     bands = [event for event in log if isinstance(event, BandCompleted)]
     assert [(event.band, event.preview) for event in bands] == [(k, None) for k in range(5)]
     assert log[-1] == JobCompleted()
+
+
+async def test_an_image_that_stops_early_is_decoded_as_an_image(queue: MemoryQueue) -> None:
+    job = await queue.submit(request_of(bands=3, previews=(0, 1)))
+    engine = FlakyEngine()
+    async with working(queue, engine):
+        await log_of(queue, job.id)
+    assert engine.decoded == [0, 1, None]
 
 
 async def test_a_cancelled_job_stops_using_the_engine(queue: MemoryQueue) -> None:

@@ -54,9 +54,9 @@ class HangingEngine(FakeEngine):
                 self.bands_drawn += 1
                 yield drawn
 
-    async def decode(self, canvas: Canvas, *, preview: bool) -> Pixels:
-        self.previews += preview
-        return await super().decode(canvas, preview=preview)
+    async def decode(self, canvas: Canvas, *, preview_of: int | None = None) -> Pixels:
+        self.previews += preview_of is not None
+        return await super().decode(canvas, preview_of=preview_of)
 
 
 class Bench:

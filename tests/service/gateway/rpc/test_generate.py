@@ -142,10 +142,10 @@ async def test_a_caller_who_leaves_while_the_job_is_accepted_ends_it(
     submit = door.queue.submit
     arrived = asyncio.Event()
 
-    async def slow(request: Any) -> Any:
+    async def slow(request: Any, **options: Any) -> Any:
         arrived.set()
         await asyncio.sleep(0.1)
-        return await submit(request)
+        return await submit(request, **options)
 
     monkeypatch.setattr(door.queue, "submit", slow)
     call = door.stub.Generate(pb.GenerateRequest(spec=CAT))

@@ -1,0 +1,1 @@
+"""`nfig-admin`: what operators do by hand."""

@@ -1,0 +1,38 @@
+"""The commands of `nfig-admin`: options in, one call each."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from service.gateway.access.keys import new_key
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="What operators do by hand.")
+keys = typer.Typer(no_args_is_help=True, help="API keys.")
+app.add_typer(keys, name="keys")
+
+Tenant = Annotated[str, typer.Option(help="Whose key it is; a new name is a new tenant.")]
+Days = Annotated[int | None, typer.Option(min=1, max=36_500, help="The key expires after these.")]
+AppendTo = Annotated[
+    Path | None,
+    typer.Option(help="Keys file to append the entry to; the key alone is printed then."),
+]
+
+
+@keys.command("new")
+def new(tenant: Tenant, days: Days = None, append_to: AppendTo = None) -> None:
+    """Make a key. It is shown this once: the file knows its hash only."""
+    expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
+    try:
+        made = new_key(tenant, expires=expires)
+        if append_to is not None:
+            with append_to.open("a", encoding="utf-8") as file:
+                file.write(f"\n{made.entry}")
+    except (ValueError, OSError) as error:
+        raise typer.BadParameter(str(error)) from None
+    typer.echo(made.key)
+    if append_to is None:
+        typer.echo(f"\nfor the file that NFIG_API_KEYS_FILE names:\n\n{made.entry}", err=True)

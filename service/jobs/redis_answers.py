@@ -1,0 +1,34 @@
+"""What Redis answers, in our words."""
+
+from __future__ import annotations
+
+from service.domain import ANONYMOUS, Job, JobState
+from service.errors import JobLost
+from service.jobs import codec
+from service.jobs.queue import Lease
+
+
+def job_of(
+    job_id: str,
+    request: bytes,
+    state: bytes,
+    created: bytes,
+    attempts: bytes | int,
+    tenant: bytes | None,
+) -> Job:
+    """Raises ValueError if the request cannot be read."""
+    return Job(
+        id=job_id,
+        request=codec.decode_request(request),
+        state=JobState(state.decode()),
+        created_at=int(created) / 1e6,
+        attempts=int(attempts),
+        tenant=tenant.decode() if tenant else ANONYMOUS,
+    )
+
+
+def cancel_wanted(answer: bytes, lease: Lease) -> bool:
+    """What a script that writes for a lease answers. Raises JobLost."""
+    if answer == b"lost":
+        raise JobLost(f"job {lease.job.id} is no longer held by {lease.worker_id}")
+    return answer == b"cancel"
