@@ -4,7 +4,7 @@ BIN := .venv/bin
 SETUP := .venv/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test fuzz check format lock proto clean
+.PHONY: help setup demo serve test fuzz check bench format lock proto clean
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 10
@@ -26,6 +26,11 @@ fuzz: $(SETUP) ## 10,000 and more cases of schemathesis against the REST API
 check: $(SETUP) ## lint, format, types, dependency rules, the proto and what it must not break
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
 	$(BIN)/buf lint proto && $(BIN)/buf breaking proto --against proto/baseline.json
+
+bench: $(SETUP) ## measure the service around a fake engine; leave the machine alone meanwhile
+	$(BIN)/python -m benchmarks.latency
+	$(BIN)/python -m benchmarks.gateway_cost
+	$(BIN)/python -m benchmarks.watchers
 
 format: $(SETUP) ## rewrite the code in house style
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -59,11 +60,17 @@ async def serve(settings: GatewaySettings) -> None:
         app = _app(queue, settings)
         services = app.state.services
         asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, services.access.reload)
+        # What is there by now stays for good. Left to the collector, it would be looked through
+        # again and again, and for as long as that takes every watcher waits.
+        gc.collect()
+        gc.freeze()
         config = uvicorn.Config(
             app,
             host=settings.host,
             port=settings.port,
             log_config=None,
+            # Each job has a line of ours, with its request's id; a second one costs as much again.
+            access_log=False,
             server_header=False,
             # Without it an open stream would keep the process alive for as long as it lasts.
             timeout_graceful_shutdown=settings.shutdown_grace_seconds,

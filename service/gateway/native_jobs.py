@@ -82,14 +82,17 @@ class NativeJobs:
         caller.require_sight_of(status.job)
         return status
 
-    async def outcome(self, job: Job, *, within_seconds: float) -> JobStatus:
+    async def outcome(self, job: Job, *, within_seconds: float, new: bool = False) -> JobStatus:
         """The status of a job that was just accepted: at its end, or else when the time is up.
+        Of a `new` job nothing has happened for as long as it has a place in the queue.
 
         Whoever gives up waiting leaves the job as it is. Raises QueueUnavailable if it is lost.
         """
         try:
             if within_seconds > 0:
                 await self._end(job.id, within_seconds)
+            elif new and (status := await self._unchanged(job)):
+                return status
             return await answered_within(self._wait, self._status(job.id))
         except NotFound:
             raise QueueUnavailable("the queue has lost the job") from None
@@ -108,6 +111,8 @@ class NativeJobs:
     async def is_seen_whole(self, job_id: str, *, after: str) -> bool:
         """Whether no event will ever follow that one. Raises NotFound, InvalidRequest."""
         seen = parse_event_id(after)
+        if seen == (0, 0):  # every job has a first event
+            return False
         last = (await answered_within(self._wait, self._queue.history(job_id)))[-1]
         return is_terminal(last.event) and parse_event_id(last.id) <= seen
 
@@ -151,6 +156,15 @@ class NativeJobs:
             return estimate_running(job.request, pace=pace, bands_completed=completed)
         running = (await self._queue.backlog(model)).running
         return estimate_waiting(job.request, pace=pace, position=status.position, running=running)
+
+    async def _unchanged(self, job: Job) -> JobStatus | None:
+        """The status of a job that still waits as when it was submitted."""
+        position = await answered_within(self._wait, self._queue.position(job.id))
+        if position is None:
+            return None
+        status = _status_of(job, history=(), position=position)
+        estimate = await answered_within(self._wait, self._estimate(status))
+        return replace(status, estimate=estimate)
 
     async def _end(self, job_id: str, seconds: float) -> None:
         with suppress(TimeoutError):

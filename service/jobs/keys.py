@@ -19,7 +19,12 @@ class Keys:
 
     def waiting(self, model: str) -> str:
         """Stream: one entry per job of the model that has not ended; pending while leased."""
-        return f"{self.prefix}:waiting:{model}"
+        return f"{self.waiting_prefix}{model}"
+
+    @property
+    def waiting_prefix(self) -> str:
+        """Scripts that meet a job's model for the first time append it to this."""
+        return f"{self.prefix}:waiting:"
 
     @property
     def outstanding(self) -> str:
@@ -54,6 +59,10 @@ class Keys:
     def requests(self, tenant: str) -> str:
         """Microseconds on Redis' clock: when the tenant's request budget will be full again."""
         return f"{self.prefix}:requests:{tenant}"
+
+    def wake(self, reader: str) -> str:
+        """Stream: written to when a reader of logs, who waits, shall look at what is watched."""
+        return f"{self.prefix}:wake:{reader}"
 
     @property
     def models(self) -> str:

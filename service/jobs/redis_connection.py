@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from typing import TypeVar
 
-from redis.asyncio import Redis
+from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
@@ -21,17 +24,25 @@ from service.errors import QueueUnavailable
 
 CONNECT_SECONDS = 0.5
 ANSWER_SECONDS = 1.0
-MAX_CONNECTIONS = 10_000
-"""Every watcher of a job waits on one of its own; who is let in is decided at the door."""
+PATIENCE_SECONDS = 1.0
+"""A reader outlives a queue that is away for this long."""
+PAUSE_SECONDS = 0.1
+MAX_CONNECTIONS = 32
+"""Of one process, however many callers it has: commands are short and wait for each other. Only a
+worker that waits for a job and the reader of logs hold one for longer."""
 _DOWN = (ConnectionError, TimeoutError, BusyLoadingError, OutOfMemoryError, ReadOnlyError, OSError)
 _REFUSALS = ("MISCONF", "MASTERDOWN", "NOREPLICAS", "CLUSTERDOWN", "TRYAGAIN", "BUSY ")
 """How answers begin that mean Redis cannot serve now: no disk, no primary, a stuck script."""
 
 
+Result = TypeVar("Result")
+
+
 def connect(url: str) -> Redis:
     """A client that fails fast: who calls decides whether to try again."""
-    redis: Redis = Redis.from_url(
+    pool = BlockingConnectionPool.from_url(
         url,
+        timeout=ANSWER_SECONDS,
         socket_connect_timeout=CONNECT_SECONDS,
         socket_timeout=ANSWER_SECONDS,
         max_connections=MAX_CONNECTIONS,
@@ -40,7 +51,7 @@ def connect(url: str) -> Redis:
         retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionError,)),
         protocol=2,
     )
-    return redis
+    return Redis.from_pool(pool)
 
 
 @contextmanager
@@ -54,6 +65,20 @@ def unavailable() -> Iterator[None]:
         if str(error).startswith(_REFUSALS):
             raise _away() from error
         raise
+
+
+async def patiently(read: Callable[[], Awaitable[Result]]) -> Result:
+    """Repeats the read through a short absence. Raises QueueUnavailable after a longer one."""
+    give_up: float | None = None
+    while True:
+        try:
+            with unavailable():
+                return await read()
+        except QueueUnavailable:
+            give_up = give_up or time.monotonic() + PATIENCE_SECONDS
+            if time.monotonic() > give_up:
+                raise
+        await asyncio.sleep(PAUSE_SECONDS)
 
 
 def _away() -> QueueUnavailable:

@@ -54,7 +54,8 @@ from service.jobs.queue import (
 )
 from service.jobs.redis_answers import cancel_wanted, job_of
 from service.jobs.redis_connection import connect, unavailable
-from service.jobs.redis_log import BLOCK_SECONDS, RedisLog
+from service.jobs.redis_log import RedisLog
+from service.jobs.redis_reader import BLOCK_SECONDS
 from service.jobs.redis_registry import RedisRegistry
 from service.jobs.redis_scripts import Scripts
 from service.jobs.request_budget import RequestBudget, budget, interval_us
@@ -187,12 +188,13 @@ class RedisQueue:
         return await self._log.history(job_id)
 
     async def position(self, job_id: str) -> int | None:
-        model = (await self.job(job_id)).request.model
         with unavailable():
             answer = await self._scripts.position(
-                keys=[self._keys.job(job_id), self._keys.waiting(model)],
-                args=[GROUP, MAX_POSITION],
+                keys=[self._keys.job(job_id)],
+                args=[GROUP, MAX_POSITION, self._keys.waiting_prefix],
             )
+        if answer == -2:
+            raise NotFound(f"there is no job {job_id}", field="job_id")
         return None if answer < 0 else int(answer)
 
     async def backlog(self, model: str) -> Backlog:
@@ -327,6 +329,7 @@ class RedisQueue:
         cancel_wanted(answer, lease)
 
     async def close(self) -> None:
+        await self._log.close()
         await self._redis.aclose()
 
     async def _lease_now(

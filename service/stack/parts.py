@@ -7,7 +7,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -144,10 +144,16 @@ def start_worker(plan: WorkerPlan, redis_url: str, logs: Path) -> tuple[ChildPro
 
 
 def start_gateway(
-    redis_url: str, port: int, logs: Path, *, grpc_port: int
+    redis_url: str,
+    port: int,
+    logs: Path,
+    *,
+    grpc_port: int = 0,
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[ChildProcess, str]:
     """A gateway that can be reached, and its URL. It may not be ready to draw yet."""
     environment = {
+        **(environment or {}),
         "NFIG_REDIS_URL": redis_url,
         "NFIG_HOST": HOST,
         "NFIG_PORT": str(port),

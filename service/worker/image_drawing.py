@@ -10,7 +10,7 @@ from contextlib import aclosing, asynccontextmanager, suppress
 
 from service.domain import BandCompleted, ImageCompleted, Picture
 from service.engine.engine import Canvas, DrawnBand, Engine, Generation
-from service.errors import DeadlineExceeded, EngineUnavailable
+from service.errors import DeadlineTooShort, EngineUnavailable
 from service.images import encode_picture
 from service.jobs.queue import JobQueue, Lease
 from service.metrics import Metrics
@@ -62,7 +62,7 @@ class ImageDrawing:
     async def draw(self) -> None:
         """Every band that was asked for, or those that fit before the deadline.
 
-        Raises CancelWanted, JobLost, DeadlineExceeded if no band fits, or EngineUnavailable when
+        Raises CancelWanted, JobLost, DeadlineTooShort if no band fits, or EngineUnavailable when
         the engine fails repeatedly.
         """
         for pause in RETRY_PAUSES_SECONDS:
@@ -79,7 +79,7 @@ class ImageDrawing:
         except _LastCall:
             # What is there by now is the image.
             if self._best is None:
-                raise DeadlineExceeded("not even the first band was ready in time") from None
+                raise DeadlineTooShort("not even the first band was ready in time") from None
         assert self._best is not None, "an engine draws at least one band"
         started = time.monotonic()
         picture, content = await self._picture(self._best.canvas)

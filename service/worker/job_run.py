@@ -9,7 +9,7 @@ import time
 from service.domain import JobCancelled, JobCompleted, JobFailed, TerminalEvent
 from service.engine.engine import Engine
 from service.errors import (
-    DeadlineExceeded,
+    DeadlineTooShort,
     EngineUnavailable,
     JobLost,
     QueueUnavailable,
@@ -111,8 +111,8 @@ class JobRun:
             raise JobLost(f"job {self._lease.job.id} went to another worker")
         if failures.subgroup(CancelWanted):
             return JobCancelled()
-        if failures.subgroup(DeadlineExceeded):
-            code = catalogued(DeadlineExceeded("")).code
+        if failures.subgroup(DeadlineTooShort):
+            code = catalogued(DeadlineTooShort("")).code
             return JobFailed(code=code, message="not even the first band was ready in time")
         if failures.subgroup(EngineUnavailable):
             code = catalogued(EngineUnavailable("")).code

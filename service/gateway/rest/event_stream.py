@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
@@ -49,6 +50,7 @@ class EventStream(Response):
         self._events = events
         self._keepalive_seconds = keepalive_seconds
         self._clients = clients
+        self._sent_at = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         with self._clients.track_inprogress(), suppress(ClientGone):
@@ -57,10 +59,28 @@ class EventStream(Response):
     async def _send_all(self, send: Send) -> None:
         start = {"status": self.status_code, "headers": self.raw_headers}
         await send({"type": "http.response.start", **start})
-        async with aclosing(_chunks(self._events, self._keepalive_seconds)) as chunks:
-            async for chunk in chunks:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        self._sent_at = time.monotonic()
+        pinging = asyncio.create_task(self._ping(send))
+        try:
+            async with aclosing(self._events) as events:
+                async for event in events:
+                    self._sent_at = time.monotonic()
+                    await _send_piece(send, event.encode())
+        finally:
+            pinging.cancel()
+            await asyncio.gather(pinging, return_exceptions=True)
         await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _ping(self, send: Send) -> None:
+        """A comment wherever there is no event for `keepalive_seconds`."""
+        # Beside the events, not around each: a task and a timer per event cost more than the event.
+        while True:
+            due = self._sent_at + self._keepalive_seconds
+            if (left := due - time.monotonic()) > 0:
+                await asyncio.sleep(left)
+                continue
+            self._sent_at = time.monotonic()
+            await _send_piece(send, KEEPALIVE_COMMENT)
 
 
 _STREAM_HEADERS = {
@@ -70,26 +90,5 @@ _STREAM_HEADERS = {
 }
 
 
-async def _chunks(
-    events: AsyncGenerator[ServerEvent], keepalive_seconds: float
-) -> AsyncGenerator[bytes]:
-    """Encoded events, with a comment wherever there is none for `keepalive_seconds`."""
-    async with aclosing(events):
-        coming = asyncio.ensure_future(anext(events))
-        try:
-            while True:
-                done, _ = await asyncio.wait({coming}, timeout=keepalive_seconds)
-                if not done:
-                    yield KEEPALIVE_COMMENT
-                    continue
-                try:
-                    event = coming.result()
-                except StopAsyncIteration:
-                    return
-                yield event.encode()
-                coming = asyncio.ensure_future(anext(events))
-        finally:
-            # A generator cannot be closed while a step of it is running.
-            coming.cancel()
-            with suppress(asyncio.CancelledError, StopAsyncIteration, Exception):
-                await coming
+async def _send_piece(send: Send, piece: bytes) -> None:
+    await send({"type": "http.response.body", "body": piece, "more_body": True})

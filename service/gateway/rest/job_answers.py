@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from starlette.requests import Request
 
 from service.domain import (
@@ -70,12 +68,14 @@ def job_event(job: Job, logged: LoggedEvent, addresses: JobAddresses) -> ServerE
     data = {
         "job": job.id,
         "elapsed_ms": round(max(0.0, logged.at - job.created_at) * 1000, 3),
-        **asdict(event),
+        # Not `asdict`, which copies deeply: this is run for every event of every watcher.
+        **vars(event),
     }
     if isinstance(event, BandCompleted) and event.preview is not None:
-        data["preview"]["url"] = addresses.picture(event.preview.digest)
+        url = addresses.picture(event.preview.digest)
+        data["preview"] = {**vars(event.preview), "url": url}
     if isinstance(event, ImageCompleted):
-        data["picture"]["url"] = addresses.image(event.image_index)
+        data["picture"] = {**vars(event.picture), "url": addresses.image(event.image_index)}
     return ServerEvent(name=EVENT_NAMES[type(event)], data=data, id=logged.id)
 
 

@@ -6,7 +6,7 @@ import logging
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from service.domain import TERMINAL_STATES
 from service.gateway.drafts import Draft
@@ -73,8 +73,9 @@ def router() -> APIRouter:
         accepted = await services.admission.accept(draft, caller=caller, once=_once(request, draft))
         job = accepted.job
         logger.info("request %s became job %s", request_id(request.scope), job.id)
-        outcome = services.jobs.outcome(job, within_seconds=preferences.wait_seconds or 0)
-        status = await while_connected(request.receive, outcome)
+        wait = preferences.wait_seconds or 0
+        outcome = services.jobs.outcome(job, within_seconds=wait, new=not accepted.replayed)
+        status = await (while_connected(request.receive, outcome) if wait > 0 else outcome)
         headers = {"location": JobAddresses(request, job.id).job, **preferences.headers()}
         if accepted.replayed:
             headers["idempotency-replayed"] = "true"
@@ -104,7 +105,8 @@ def _answer(
     """200 with a job that has ended, 202 with one that has not."""
     answer = job_answer(status, JobAddresses(request, status.job.id))
     code = 200 if status.job.state in TERMINAL_STATES else 202
-    return JSONResponse(answer.model_dump(mode="json"), code, headers)
+    content = answer.model_dump_json()
+    return Response(content, code, headers, media_type=negotiation.JSON)
 
 
 def _draft(body: JobBody) -> Draft:

@@ -9,7 +9,8 @@ from fastapi import Depends, Path, Request
 from service.gateway.services import Services
 
 
-def _services(request: Request) -> Services:
+async def _services(request: Request) -> Services:
+    # Not a plain function: FastAPI would send that to a thread.
     return cast(Services, request.app.state.services)
 
 

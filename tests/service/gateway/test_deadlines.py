@@ -161,10 +161,10 @@ async def test_who_waits_is_told_that_nobody_began(
 
 
 async def test_a_failure_by_deadline_is_the_catalogued_one(gateway: Any) -> None:
-    failure = JobFailed(code="deadline_exceeded", message="not even the first band was ready")
+    failure = JobFailed(code="deadline_too_short", message="not even the first band was ready")
     gateway.queue.fail_after_band = (0, failure)
     answer = await gateway.generate({"prompt": "cat", "deadline_ms": 60_000})
-    assert (answer.status_code, answer.json()["error"]["code"]) == (504, "deadline_exceeded")
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "deadline_too_short")
 
 
 async def test_limits_are_part_of_what_an_idempotency_key_stands_for(whole_gateway: Any) -> None:

@@ -165,6 +165,14 @@ async def test_a_silent_job_is_kept_alive_by_comments(open_gateway: Any) -> None
     assert answer.text.count(": ping\n\n") >= 5
 
 
+async def test_a_stream_that_is_not_silent_has_no_comments(open_gateway: Any) -> None:
+    gateway = open_gateway(keepalive_seconds=0.3)
+    gateway.queue.band_gap_seconds = 0.1
+    answer = await gateway.client.get(await create(gateway, class_label="cat"))
+    assert len(parse(answer.text)) > 5
+    assert ": ping" not in answer.text
+
+
 async def test_what_is_no_stream_cannot_be_had(gateway: Any) -> None:
     url = await create(gateway, class_label="cat")
     answer = await gateway.client.get(url, headers={"accept": "application/json"})

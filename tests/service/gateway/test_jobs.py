@@ -9,8 +9,9 @@ import httpx
 import pytest
 
 from service.domain import JobCancelled, JobFailed, JobState
-from service.engine.fake_engine import FakeEngine
+from service.engine.fake_engine import FAKE_CARD, FakeEngine
 from service.jobs.memory_queue import MemoryQueue
+from service.jobs.queue import WorkerStatus
 
 BODY = {"class_label": "red", "seed": 7}
 
@@ -102,6 +103,32 @@ async def test_a_waiting_job_tells_its_place(whole_gateway: Any, engine: FakeEng
     jobs = [(await whole_gateway.client.get(url)).json() for url in urls]
     assert [job["position"] for job in jobs] == [None, 0, 1]
     assert [job["state"] for job in jobs] == ["running", "queued", "queued"]
+
+
+async def test_a_new_job_costs_two_questions_to_the_queue(
+    open_gateway: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue = MemoryQueue()
+    await queue.register_model(FAKE_CARD)
+    status = WorkerStatus(worker_id="w", model="fake", engine="fake", engine_ready=True)
+    await queue.heartbeat(status, ttl_seconds=60)
+    client = open_gateway(queue, models_ttl_seconds=60).client
+    bodies = [(await client.post("/v1/jobs", json=BODY)).json()]
+    asked: list[str] = []
+    for verb in ("submit", "submit_once", "job", "position", "history", "models", "workers"):
+        monkeypatch.setattr(queue, verb, noting(asked, verb, getattr(queue, verb)))
+    bodies.append((await client.post("/v1/jobs", json=BODY)).json())
+    assert asked == ["submit", "position"]
+    assert [(body["state"], body["position"]) for body in bodies] == [("queued", 0), ("queued", 1)]
+    assert (await client.get(bodies[1]["urls"]["self"])).json() == bodies[1]
+
+
+def noting(asked: list[str], verb: str, ask: Any) -> Any:
+    async def noted(*arguments: Any, **options: Any) -> Any:
+        asked.append(verb)
+        return await ask(*arguments, **options)
+
+    return noted
 
 
 async def test_a_waiting_job_is_cancelled_at_once_and_again_in_vain(

@@ -74,6 +74,38 @@ def test_cards_and_heartbeats_come_back_as_they_were() -> None:
     assert codec.decode_worker(codec.encode(status)) == status
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"attempt":1,"event":"job.started"}',
+        ' {"event" : "job.started", "attempt": 1}',
+    ],
+)
+def test_an_event_may_be_written_in_any_order(text: str) -> None:
+    assert codec.decode_event(text) == codec.decode_event(text.encode()) == JobStarted(attempt=1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"event":"job.queued",}',
+        '{"event":"job.queued"',
+        '{"event":"job.queued"}}',
+        '{"event":"job.queued","event":"job.queued"}',
+        '{"event":1}',
+        '{"event":["job.queued"]}',
+        '{"event":"from.the.future"}',
+        '{"event":"job.started","attempt":1.0}',
+    ],
+)
+def test_what_is_no_event_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"\w"):
+        codec.decode_event(text)
+
+
 def test_the_script_fills_the_attempt_in() -> None:
     assert codec.decode_event(codec.started_template() % 12) == JobStarted(attempt=12)
 

@@ -178,14 +178,14 @@ async def test_a_job_without_any_band_in_time_fails_by_name(bench: Bench) -> Non
     bench.engine.hangs_at = 0
     log = await bench.log(deadline_ms=300, num_images=2)
     assert isinstance(log[-1], JobFailed)
-    assert log[-1].code == "deadline_exceeded"
+    assert log[-1].code == "deadline_too_short"
 
 
 async def test_a_first_band_that_cannot_fit_is_not_tried(bench: Bench) -> None:
     bench.teach(band=0, seconds=LONG_MS)
     last = (await bench.log(deadline_ms=LONG_MS))[-1]
     assert isinstance(last, JobFailed)
-    assert (last.code, bench.engine.bands_drawn) == ("deadline_exceeded", 0)
+    assert (last.code, bench.engine.bands_drawn) == ("deadline_too_short", 0)
 
 
 async def test_images_of_a_job_come_as_far_as_each_of_them_can(bench: Bench) -> None:

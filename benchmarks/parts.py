@@ -1,0 +1,103 @@
+"""The processes that are measured, on free ports, with the fake engine; stopped with the block."""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from service.engine.fake_engine import FAKE_CARD
+from service.jobs.pace import Pace, StepTime
+from service.jobs.queue import QueueLimits, WorkerStatus
+from service.jobs.redis_connection import connect
+from service.jobs.redis_queue import RedisQueue
+from service.stack.parts import answers, engine_ready, start_gateway
+from service.stack.processes import HOST, ChildProcess, free_port, start_process, wait_until
+from service.stack.redis_server import start_redis
+
+START_SECONDS = 60.0
+MAX_DEPTH = 1_000_000
+"""No queue of a benchmark is ever full."""
+_ENVIRONMENT = {"NFIG_MAX_QUEUE_DEPTH": str(MAX_DEPTH)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """A process that answers over HTTP."""
+
+    child: ChildProcess
+    port: int
+
+    @property
+    def pid(self) -> int:
+        return self.child.process.pid
+
+
+@dataclass(kw_only=True)
+class Parts:
+    """Starts what a benchmark asks for."""
+
+    folder: Path
+    redis_url: str
+    gateway: Server
+    _stack: ExitStack = field(repr=False)
+
+    def queue(self) -> RedisQueue:
+        """The queue as a worker sees it, for benchmarks that are the worker themselves."""
+        limits = QueueLimits(max_depth=MAX_DEPTH, lease_seconds=600)
+        return RedisQueue(connect(self.redis_url), name="nfig", limits=limits)
+
+    def start_worker(self, *, band_seconds: float, max_generations: int) -> None:
+        """Returns once the gateway sees an engine that can draw."""
+        arguments = [str(band_seconds), str(max_generations)]
+        worker = self._start("worker", "benchmarks.fake_worker", arguments, self._redis())
+        url = f"http://{HOST}:{self.gateway.port}"
+        wait_until(worker, lambda: engine_ready(url), timeout_seconds=START_SECONDS)
+
+    def start_bare(self, answers_file: Path) -> Server:
+        """The endpoint that the gateway is compared with; it answers what the file says."""
+        port = free_port()
+        bare = self._start("bare", "benchmarks.bare_app", [str(port), str(answers_file)], {})
+        url = f"http://{HOST}:{port}/openapi.json"
+        wait_until(bare, lambda: answers(url), timeout_seconds=START_SECONDS)
+        return Server(child=bare, port=port)
+
+    def _start(
+        self, name: str, module: str, arguments: list[str], environment: Mapping[str, str]
+    ) -> ChildProcess:
+        command = [sys.executable, "-m", module, *arguments]
+        log = self.folder / f"{name}.log"
+        child = start_process(name, command, log=log, environment=environment)
+        self._stack.callback(child.stop)
+        return child
+
+    def _redis(self) -> dict[str, str]:
+        return {**_ENVIRONMENT, "NFIG_REDIS_URL": self.redis_url}
+
+
+@contextmanager
+def running_parts() -> Iterator[Parts]:
+    """A Redis and a gateway. Raises PartFailed."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nfig-bench-")))
+        redis = start_redis(folder / "redis", folder / "redis.log")
+        stack.callback(redis.stop)
+        port = free_port()
+        child, _ = start_gateway(redis.url, port, folder, environment=_ENVIRONMENT)
+        stack.callback(child.stop)
+        gateway = Server(child=child, port=port)
+        yield Parts(folder=folder, redis_url=redis.url, gateway=gateway, _stack=stack)
+
+
+async def register_fake(queue: RedisQueue) -> None:
+    """Lets the gateway accept jobs of the fake model, and estimate their end, without a worker."""
+    step = StepTime(median=0.01, p90=0.02)
+    pace = Pace(bands=(step,) * FAKE_CARD.num_bands, picture=step, job=step, jobs_at_once=16)
+    status = WorkerStatus(
+        worker_id="benchmark", model=FAKE_CARD.id, engine="fake", engine_ready=True, pace=pace
+    )
+    await queue.register_model(FAKE_CARD)
+    await queue.heartbeat(status, ttl_seconds=3600)

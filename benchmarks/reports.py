@@ -1,0 +1,79 @@
+"""What a benchmark says: a table to read, and a dated JSON file to keep."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+RESULTS = Path(__file__).parent / "results"
+_PACKAGES = ("fastapi", "uvicorn", "redis", "pydantic")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Report:
+    """One run of one benchmark."""
+
+    name: str
+    parameters: Mapping[str, Any]
+    rows: Sequence[Mapping[str, Any]]
+    """Figures under their names, units included; the same names in every row."""
+    verdict: str = ""
+    """What was demanded of the figures, and whether they meet it."""
+
+    def publish(self, folder: Path = RESULTS) -> Path:
+        """Prints the table; returns the file that was written."""
+        table = Table(title=self.name)
+        for column in self.rows[0]:
+            table.add_column(column, justify="right")
+        for row in self.rows:
+            table.add_row(*(_shown(value) for value in row.values()))
+        console = Console()
+        console.print(table)
+        if self.verdict:
+            console.print(self.verdict)
+        now = datetime.now(UTC)
+        path = folder / f"{now:%Y-%m-%d-%H%M%S}-{self.name}.json"
+        folder.mkdir(parents=True, exist_ok=True)
+        content = {"date": f"{now:%Y-%m-%dT%H:%M:%SZ}", "machine": _machine(), **asdict(self)}
+        path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+        console.print(str(path), highlight=False)
+        return path
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The smallest value that at least this share of the values does not exceed."""
+    ordered = sorted(values)
+    return ordered[max(0, math.ceil(len(ordered) * share) - 1)]
+
+
+def milliseconds(seconds: float) -> float:
+    return round(seconds * 1e3, 3)
+
+
+def microseconds(seconds: float) -> float:
+    return round(seconds * 1e6, 1)
+
+
+def _machine() -> dict[str, Any]:
+    return {
+        "system": f"{platform.system()} {platform.machine()}",
+        "cores": len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count(),
+        "python": platform.python_version(),
+        **{package: version(package) for package in _PACKAGES},
+    }
+
+
+def _shown(value: object) -> str:
+    return f"{value:,.2f}" if isinstance(value, float) else str(value)
