@@ -19,6 +19,7 @@ REQUEST = GenerationRequest(
     seed=7,
     sampling=Sampling(guidance_scale=1.5, top_k=0, top_p=1.0, temperature=1.0),
     bands=FAKE_CARD.num_bands,
+    keep_bands=None,
     previews=(),
     picture_format="png",
     picture_quality=100,

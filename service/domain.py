@@ -94,6 +94,9 @@ class GenerationRequest:
     sampling: Sampling
     bands: int
     """Bands to draw; fewer than the model's stops early with a blurrier image."""
+    keep_bands: int | None
+    """How many of the first bands are those of the image that was uploaded with the request; None
+    where there was none."""
     previews: tuple[int, ...]
     """Bands, before the last, whose pixels the client wants to see."""
     picture_format: PictureFormat
@@ -157,6 +160,8 @@ class BandCompleted:
     batch_size: int
     """Rows of the executed batch, padding included."""
     preview: Picture | None
+    kept: bool = False
+    """The band is that of an uploaded image and was not drawn."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,7 @@ ServiceError
         UnknownClass      the class label or name is not one of the model's
         UnknownModel      no such model is registered
         BodyTooLarge      the request body is over the limit
+        InvalidImage      an uploaded image that cannot be read or used
         UnsupportedMediaType  the body is not of a type that is read here
         NotAcceptable     the answer cannot be given in a type that the caller accepts
         MethodNotAllowed  the path exists, the method does not
@@ -56,6 +57,10 @@ class UnknownModel(InvalidRequest):
 
 
 class BodyTooLarge(InvalidRequest):
+    pass
+
+
+class InvalidImage(InvalidRequest):
     pass
 
 
@@ -160,8 +165,14 @@ CATALOGUE: dict[type[ServiceError], CatalogueEntry] = {
     ),
     UnknownModel: _entry("unknown_model", 404, "NOT_FOUND", "The model is not registered"),
     BodyTooLarge: _entry("body_too_large", 413, "INVALID_ARGUMENT", "The body is over the limit"),
+    InvalidImage: _entry(
+        "invalid_image", 400, "INVALID_ARGUMENT", "The uploaded image cannot be read or used"
+    ),
     UnsupportedMediaType: _entry(
-        "unsupported_media_type", 415, "INVALID_ARGUMENT", "The body is not JSON"
+        "unsupported_media_type",
+        415,
+        "INVALID_ARGUMENT",
+        "The body is not of a type that is read here",
     ),
     NotAcceptable: _entry(
         "not_acceptable", 406, "INVALID_ARGUMENT", "No type that the caller accepts can be given"

@@ -71,6 +71,10 @@ class GatewaySettings(QueueSettings):
     """Origins whose pages may call the API, separated by commas, or `*`; none by default."""
     max_body_bytes: int = Field(default=16_384, ge=1)
     """Larger request bodies are refused before they are parsed."""
+    max_upload_bytes: int = Field(default=4_194_304, ge=1)
+    """Larger image files are refused; with one, a body may be so much larger."""
+    max_upload_pixels: int = Field(default=16_777_216, ge=1)
+    """Images that declare more are refused before they are decoded."""
     max_images: int = Field(default=10, ge=1)
     """Images per request."""
     request_timeout_seconds: float = Field(default=300.0, gt=0)

@@ -14,6 +14,7 @@ _PLAIN = GenerationRequest(
     seed=7,
     sampling=Sampling(guidance_scale=1.5, top_k=0, top_p=1.0, temperature=1.0),
     bands=5,
+    keep_bands=None,
     previews=(),
     picture_format="png",
     picture_quality=90,

@@ -3,8 +3,8 @@
 `config.pbtxt` says the same to Triton, and a test holds them equal. Sizes that depend on the
 checkpoint are -1, so that one repository serves every checkpoint. Types are Triton's names.
 
-Shape legend: C latent channels, H W latent grid, l tokens of one band. The batch dimension comes
-first in all of them and is left out here, as in `config.pbtxt`.
+Shape legend: C latent channels, H W latent grid, l tokens of one band, L tokens of all bands. The
+batch dimension comes first in all of them and is left out here, as in `config.pbtxt`.
 """
 
 from __future__ import annotations
@@ -59,6 +59,8 @@ TRANSFORMER = ModelContract(
         _scalar("top_p", "TYPE_FP64"),
         _scalar("temperature", "TYPE_FP64"),
         _scalar("bands", "TYPE_INT64"),
+        # (L,): the tokens of the first bands where they are given, then -1.
+        TensorSpec(name="kept", dtype="TYPE_INT32", dims=(-1,)),
     ),
     # One response per band, then an empty final one.
     outputs=(
@@ -84,4 +86,13 @@ DECODER = ModelContract(
     outputs=(TensorSpec(name="pixels", dtype="TYPE_UINT8", dims=(-1, -1, 3)), _DIGEST),
 )
 
-CONTRACTS = (TRANSFORMER, DECODER)
+ENCODER = ModelContract(
+    name="nfig_encoder",
+    decoupled=False,
+    max_batch_size=max(BATCH_SIZES),
+    # Pixels are (side, side, RGB).
+    inputs=(TensorSpec(name="pixels", dtype="TYPE_UINT8", dims=(-1, -1, 3)),),
+    outputs=(TensorSpec(name="tokens", dtype="TYPE_INT32", dims=(-1,)), _DIGEST),  # (L,)
+)
+
+CONTRACTS = (TRANSFORMER, DECODER, ENCODER)

@@ -296,7 +296,7 @@ class JobCancelled(_message.Message):
     def __init__(self) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("id", "state", "created_at", "position", "model", "class_label", "num_images", "seed", "bands", "images", "error", "estimated_start_ms", "estimated_end_ms", "deadline_ms", "start_within_ms")
+    __slots__ = ("id", "state", "created_at", "position", "model", "class_label", "num_images", "seed", "bands", "images", "error", "estimated_start_ms", "estimated_end_ms", "deadline_ms", "start_within_ms", "keep_bands")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -312,6 +312,7 @@ class Job(_message.Message):
     ESTIMATED_END_MS_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
     START_WITHIN_MS_FIELD_NUMBER: _ClassVar[int]
+    KEEP_BANDS_FIELD_NUMBER: _ClassVar[int]
     id: str
     state: JobState
     created_at: _timestamp_pb2.Timestamp
@@ -327,7 +328,8 @@ class Job(_message.Message):
     estimated_end_ms: float
     deadline_ms: int
     start_within_ms: int
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., position: _Optional[int] = ..., model: _Optional[str] = ..., class_label: _Optional[int] = ..., num_images: _Optional[int] = ..., seed: _Optional[int] = ..., bands: _Optional[int] = ..., images: _Optional[_Iterable[_Union[JobImage, _Mapping]]] = ..., error: _Optional[_Union[JobFailed, _Mapping]] = ..., estimated_start_ms: _Optional[float] = ..., estimated_end_ms: _Optional[float] = ..., deadline_ms: _Optional[int] = ..., start_within_ms: _Optional[int] = ...) -> None: ...
+    keep_bands: int
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., position: _Optional[int] = ..., model: _Optional[str] = ..., class_label: _Optional[int] = ..., num_images: _Optional[int] = ..., seed: _Optional[int] = ..., bands: _Optional[int] = ..., images: _Optional[_Iterable[_Union[JobImage, _Mapping]]] = ..., error: _Optional[_Union[JobFailed, _Mapping]] = ..., estimated_start_ms: _Optional[float] = ..., estimated_end_ms: _Optional[float] = ..., deadline_ms: _Optional[int] = ..., start_within_ms: _Optional[int] = ..., keep_bands: _Optional[int] = ...) -> None: ...
 
 class JobImage(_message.Message):
     __slots__ = ("image_index", "bands_completed", "picture")

@@ -1,8 +1,8 @@
 """One thread that owns a model and lets concurrent callers share its batches.
 
 Draws that arrive within a short window become one batch; a batch runs to its end, and between its
-bands the thread looks at who has left and decodes canvases that wait, final images first. Only one
-forward pass runs at a time, so two never fight over the processor's cores.
+bands the thread looks at who has left, encodes pictures and decodes canvases that wait, final
+images first. Only one forward pass runs at a time, so two never fight over the processor's cores.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from service.engine.engine import Canvas, DrawnBand, Generation, Pixels
+from service.engine.engine import Canvas, DrawnBand, Generation, Pixels, Tokens
 from service.errors import EngineUnavailable
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,8 @@ class BatchModel(Protocol):
     ) -> Sequence[Pixels]:
         """Of each canvas the band that it is a preview of, or None for an image."""
 
+    def encode(self, pixels: Pixels) -> Tokens: ...
+
 
 @dataclass(kw_only=True, eq=False)
 class _Draw:
@@ -53,24 +55,37 @@ class _Draw:
 
 
 @dataclass(kw_only=True, eq=False)
-class _Decode:
-    """A caller of `decode`."""
+class _Call:
+    """A caller who waits for one answer."""
 
-    canvas: Canvas
-    preview_of: int | None
     loop: asyncio.AbstractEventLoop
-    result: asyncio.Future[Pixels]
+    result: asyncio.Future[Any]
 
-    def send(self, item: Pixels | Exception) -> None:
+    def send(self, item: Any) -> None:
         _call_in(self.loop, self._settle, item)
 
-    def _settle(self, item: Pixels | Exception) -> None:
+    def _settle(self, item: Any) -> None:
         if self.result.done():  # its caller has left
             return
         if isinstance(item, Exception):
             self.result.set_exception(item)
         else:
             self.result.set_result(item)
+
+
+@dataclass(kw_only=True, eq=False)
+class _Decode(_Call):
+    """A caller of `decode`."""
+
+    canvas: Canvas
+    preview_of: int | None
+
+
+@dataclass(kw_only=True, eq=False)
+class _Encode(_Call):
+    """A caller of `encode`."""
+
+    pixels: Pixels
 
 
 class Batcher:
@@ -83,6 +98,7 @@ class Batcher:
         self._changed = threading.Condition()
         self._draws: list[_Draw] = []
         self._decodes: list[_Decode] = []
+        self._encodes: list[_Encode] = []
         self._closed = False
         self._thread = threading.Thread(target=self._run, name="nfig-batcher", daemon=True)
         self._thread.start()
@@ -108,7 +124,16 @@ class Batcher:
             canvas=canvas, preview_of=preview_of, loop=loop, result=loop.create_future()
         )
         self._submit(decode, self._decodes)
-        return await decode.result
+        pixels: Pixels = await decode.result
+        return pixels
+
+    async def encode(self, pixels: Pixels) -> Tokens:
+        """Tokens (L,) of all bands."""
+        loop = asyncio.get_running_loop()
+        encode = _Encode(pixels=pixels, loop=loop, result=loop.create_future())
+        self._submit(encode, self._encodes)
+        tokens: Tokens = await encode.result
+        return tokens
 
     def close(self) -> None:
         """Ends the running batch at its next band; blocks until the thread is gone."""
@@ -126,18 +151,18 @@ class Batcher:
 
     def _run(self) -> None:
         while not self._closed:
-            self._run_decodes()
+            self._run_calls()
             if draws := self._gather():
                 self._run_draws(draws)
         for draw in self._draws:
             draw.send(_closed())
-        for decode in self._decodes:
-            decode.send(_closed())
+        for call in [*self._decodes, *self._encodes]:
+            call.send(_closed())
 
     def _gather(self) -> list[_Draw]:
         """The next batch of draws; empty if something else is to be done first."""
         with self._changed:
-            self._changed.wait_for(lambda: self._closed or self._draws or self._decodes)
+            self._changed.wait_for(lambda: self._closed or self._draws or self._calls_wait())
             if not self._draws:
                 return []
             end = time.monotonic() + self._window_seconds
@@ -158,13 +183,30 @@ class Batcher:
                 for draw, drawn in zip(draws, step, strict=True):
                     if drawn is not None and draw.wanted:
                         draw.send(drawn)
-                self._run_decodes()
+                self._run_calls()
             last = _closed() if self._closed else None
         except Exception as error:
             logger.exception("a batch failed")
             last = _failed(error)
         for draw in draws:
             draw.send(last)
+
+    def _calls_wait(self) -> bool:
+        return bool(self._decodes or self._encodes)
+
+    def _run_calls(self) -> None:
+        self._run_encodes()
+        self._run_decodes()
+
+    def _run_encodes(self) -> None:
+        with self._changed:
+            encodes, self._encodes = self._encodes, []
+        for encode in encodes:
+            try:
+                encode.send(_closed() if self._closed else self._model.encode(encode.pixels))
+            except Exception as error:
+                logger.exception("encoding failed")
+                encode.send(_failed(error))
 
     def _run_decodes(self) -> None:
         while decodes := self._take_decodes():

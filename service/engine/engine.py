@@ -20,6 +20,8 @@ from service.domain import ModelCard, Sampling
 Tokens = npt.NDArray[np.int32]
 Canvas = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
+BandTokens = tuple[tuple[int, ...], ...]
+"""Tokens of the first bands, row-major over each band's grid."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +33,9 @@ class Generation:
     image_index: int
     sampling: Sampling
     bands: int
+    kept: BandTokens = ()
+    """Bands that are given and not to be drawn, those of an image to vary; the bands after them
+    are drawn to fit."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -68,7 +73,8 @@ class Engine(Protocol):
         """Yields bands 0 to `generation.bands - 1` in order.
 
         Closing the generator early cancels the generation: it stops using the engine at the next
-        band. A bad field raises ValueError that names it.
+        band. A bad field raises ValueError that names it. Kept bands are yielded as they were
+        given.
         """
 
     async def decode(self, canvas: Canvas, *, preview_of: int | None = None) -> Pixels:
@@ -77,6 +83,9 @@ class Engine(Protocol):
         A preview says the band whose canvas it is. It gives way to images under load, and may be
         decoded more lightly: it is close to the image of that canvas, at the band's resolution.
         """
+
+    async def encode(self, pixels: Pixels) -> BandTokens:
+        """The tokens of all bands of a picture (side, side, 3). ValueError names the pixels."""
 
     async def close(self) -> None:
         """Ends running generations; safe to call twice."""

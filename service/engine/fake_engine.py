@@ -17,8 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from service.domain import ModelCard
-from service.engine.engine import Canvas, DrawnBand, Generation, Pixels, Tokens
-from service.engine.limits import check_canvas, check_generation, check_preview
+from service.engine.engine import BandTokens, Canvas, DrawnBand, Generation, Pixels, Tokens
+from service.engine.limits import check_canvas, check_generation, check_pixels, check_preview
 from service.errors import EngineUnavailable
 
 FAKE_CARD = ModelCard(
@@ -59,7 +59,10 @@ class FakeEngine:
         for band in range(generation.bands):
             await asyncio.sleep(self.band_seconds)
             self._check_open()
-            tokens = _tokens(generation, band, self.card)
+            if band < len(generation.kept):
+                tokens = np.array(generation.kept[band], np.int32)
+            else:
+                tokens = _tokens(generation, band, self.card)
             yield DrawnBand(
                 band=band,
                 tokens=tokens,
@@ -78,6 +81,11 @@ class FakeEngine:
         columns = np.arange(self.card.image_size) * self.card.latent_side // self.card.image_size
         pixels: Pixels = levels[columns][:, columns]
         return pixels
+
+    async def encode(self, pixels: Pixels) -> BandTokens:
+        self._check_open()
+        check_pixels(pixels, self.card)
+        return tuple(_colour_tokens(pixels, side, self.card) for side in self.card.grid_sides)
 
     async def close(self) -> None:
         self._open = False
@@ -111,12 +119,52 @@ def _tokens(generation: Generation, band: int, card: ModelCard) -> Tokens:
 
 
 def _canvas(generation: Generation, band: int, tokens: Tokens, card: ModelCard) -> Canvas:
-    """Canvas (3, H, W): the class's disc as the band's grid sees it, grained by its tokens."""
+    """Canvas (3, H, W): the class's disc as the band's grid sees it, grained by its tokens.
+
+    Of a kept band it is the colours that its tokens stand for, and those shine through the disc in
+    the bands after it.
+    """
+    num_kept = min(len(generation.kept), band + 1)
+    kept_HWC = _spread(_colours(generation.kept[num_kept - 1], card), card) if num_kept else None
+    if kept_HWC is not None and num_kept == band + 1:
+        return np.moveaxis(kept_HWC, -1, 0).astype(np.float32)
     side = card.grid_sides[band]
     grain_hw = tokens.reshape(side, side) / card.codebook_size - 0.5
     drawn_hwC = _disc(generation, side, card) + TOKEN_AMPLITUDE * grain_hw[..., None]
-    columns = np.arange(card.latent_side) * side // card.latent_side
-    return np.moveaxis(drawn_hwC[columns][:, columns], -1, 0).astype(np.float32)
+    drawn_HWC = _spread(drawn_hwC, card)
+    if kept_HWC is not None:
+        drawn_HWC = (drawn_HWC + kept_HWC) / 2
+    return np.moveaxis(drawn_HWC, -1, 0).astype(np.float32)
+
+
+def _spread(grid_hwC: npt.NDArray[np.float64], card: ModelCard) -> npt.NDArray[np.float64]:
+    """A band's grid (h, w, 3) on that of the canvas (H, W, 3)."""
+    columns = np.arange(card.latent_side) * len(grid_hwC) // card.latent_side
+    return np.asarray(grid_hwC[columns][:, columns])
+
+
+def _levels(card: ModelCard) -> int:
+    """How many levels of each colour a token of a kept band tells apart."""
+    return int(card.codebook_size ** (1 / 3) + 1e-9)
+
+
+def _colour_tokens(pixels: Pixels, side: int, card: ModelCard) -> tuple[int, ...]:
+    """The mean colour of each cell of a band's grid, as a token."""
+    edges = np.arange(side) * card.image_size // side
+    sums_hwC = np.add.reduceat(np.add.reduceat(pixels.astype(np.float64), edges), edges, axis=1)
+    spans = np.diff([*edges, card.image_size])
+    means_hwC = sums_hwC / np.multiply.outer(spans, spans)[..., None] / 255
+    codes_hwC = np.minimum((means_hwC * _levels(card)).astype(np.int64), _levels(card) - 1)
+    tokens_hw = codes_hwC @ np.array([_levels(card) ** 2, _levels(card), 1])
+    return tuple(tokens_hw.ravel().tolist())
+
+
+def _colours(tokens: tuple[int, ...], card: ModelCard) -> npt.NDArray[np.float64]:
+    """The colours (h, w, 3) that tokens stand for."""
+    side, levels = round(len(tokens) ** 0.5), _levels(card)
+    tokens_hw = np.array(tokens).reshape(side, side)
+    digits = (tokens_hw // levels**2, tokens_hw // levels, tokens_hw)
+    return np.asarray((np.stack(digits, axis=-1) % levels + 0.5) / levels)
 
 
 def _disc(generation: Generation, side: int, card: ModelCard) -> npt.NDArray[np.float64]:

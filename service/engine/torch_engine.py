@@ -13,13 +13,20 @@ from pathlib import Path
 import numpy as np
 
 from nfig.export.exporter import card_fields
+from nfig.export.served_encoder import ServedEncoder
 from nfig.export.served_model import ServedBand, ServedModel
 from nfig.generation import Generation as ModelGeneration
 from service.cards import build_card
 from service.domain import ModelCard
 from service.engine.batcher import Batcher, BatchStep
-from service.engine.engine import Canvas, DrawnBand, Generation, Pixels
-from service.engine.limits import check_canvas, check_generation, check_preview
+from service.engine.engine import BandTokens, Canvas, DrawnBand, Generation, Pixels, Tokens
+from service.engine.limits import (
+    check_canvas,
+    check_generation,
+    check_pixels,
+    check_preview,
+    split_bands,
+)
 from service.errors import EngineUnavailable
 from service.metrics import Metrics
 
@@ -73,6 +80,11 @@ class TorchEngine:
         check_preview(preview_of, self.card)
         return await batcher.decode(canvas, preview_of=preview_of)
 
+    async def encode(self, pixels: Pixels) -> BandTokens:
+        batcher = self._started()
+        check_pixels(pixels, self.card)
+        return split_bands(await batcher.encode(pixels), self.card)
+
     async def close(self) -> None:
         batcher, self._batcher = self._batcher, None
         if batcher is not None:
@@ -94,6 +106,9 @@ class _Model:
 
     def __init__(self, served: ServedModel, metrics: Metrics | None) -> None:
         self._served = served
+        self._encoder = ServedEncoder(
+            served.model.tokenizer, digest=served.digest, device=served.model.device
+        )
         self._metrics = metrics
 
     def draw(
@@ -120,6 +135,10 @@ class _Model:
     ) -> Sequence[Pixels]:
         return list(self._served.decode(np.stack(canvases), previews_of))
 
+    def encode(self, pixels: Pixels) -> Tokens:
+        tokens: Tokens = self._encoder.encode(pixels[None])[0]
+        return tokens
+
     def _observe(self, step: ServedBand) -> None:
         if self._metrics is None:
             return
@@ -140,4 +159,5 @@ def _model_generation(generation: Generation) -> ModelGeneration:
         top_p=sampling.top_p,
         temperature=sampling.temperature,
         bands=generation.bands,
+        kept=generation.kept,
     )

@@ -18,13 +18,21 @@ from tritonclient.grpc import InferInput
 
 from service.cards import load_card
 from service.domain import ModelCard, Sampling
-from service.engine.engine import Canvas, DrawnBand, Generation, Pixels
-from service.engine.limits import check_canvas, check_generation, check_preview
+from service.engine.engine import BandTokens, Canvas, DrawnBand, Generation, Pixels, Tokens
+from service.engine.limits import (
+    check_canvas,
+    check_generation,
+    check_pixels,
+    check_preview,
+    split_bands,
+)
 from service.engine.triton_calls import TritonCalls, TritonFailure
 from service.errors import EngineUnavailable
 
 TRANSFORMER: Final = "nfig_transformer"
 DECODER: Final = "nfig_decoder"
+ENCODER: Final = "nfig_encoder"
+NO_TOKEN: Final = -1
 FINAL_PRIORITY, PREVIEW_PRIORITY = 1, 2
 NO_PREVIEW = -1
 """Stands for an image in the decoder's input."""
@@ -106,6 +114,20 @@ class TritonEngine:
         pixels: Pixels = result.as_numpy("pixels")[0]
         return pixels
 
+    async def encode(self, pixels: Pixels) -> BandTokens:
+        calls = self._started()
+        check_pixels(pixels, self.card)
+        try:
+            result = await calls.infer(
+                model_name=ENCODER,
+                inputs=[_input("pixels", pixels[None], "UINT8")],
+                timeout_seconds=self._timeout_seconds,
+            )
+        except TritonFailure as failure:
+            raise self._unavailable(str(failure)) from failure
+        self._check_digest(result)
+        return split_bands(result.as_numpy("tokens")[0], self.card)
+
     async def close(self) -> None:
         calls, self._calls = self._calls, None
         if calls is not None:
@@ -127,7 +149,7 @@ class TritonEngine:
     async def _bands(
         self, calls: TritonCalls, generation: Generation, timeout_seconds: float
     ) -> AsyncGenerator[DrawnBand]:
-        request = {"model_name": TRANSFORMER, "inputs": _inputs(generation)}
+        request = {"model_name": TRANSFORMER, "inputs": _inputs(generation, self.card)}
         results = calls.stream(
             request, num_responses=generation.bands, timeout_seconds=timeout_seconds
         )
@@ -157,7 +179,7 @@ class TritonEngine:
         return EngineUnavailable(f"Triton does not draw: {reason}", retry_after_s=2.0)
 
 
-def _inputs(generation: Generation) -> Sequence[Any]:
+def _inputs(generation: Generation, card: ModelCard) -> Sequence[Any]:
     """The tensors of `nfig/export/contract.py`, which a test holds equal to these."""
     sampling = generation.sampling
     whole = {
@@ -175,7 +197,16 @@ def _inputs(generation: Generation) -> Sequence[Any]:
     return [
         *(_input(name, np.array([[value]], np.int64), "INT64") for name, value in whole.items()),
         *(_input(name, np.array([[value]], np.float64), "FP64") for name, value in real.items()),
+        _input("kept", _kept(generation, card)[None], "INT32"),
     ]
+
+
+def _kept(generation: Generation, card: ModelCard) -> Tokens:
+    """Tokens (L,) of all bands, those that are not given left open."""
+    tokens = np.full(sum(side * side for side in card.grid_sides), NO_TOKEN, np.int32)
+    given = [token for band in generation.kept for token in band]
+    tokens[: len(given)] = given
+    return tokens
 
 
 def _decoder_inputs(canvas: Canvas, preview_of: int | None) -> Sequence[Any]:

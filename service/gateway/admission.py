@@ -10,6 +10,7 @@ from service.gateway.access.principal import Principal
 from service.gateway.cards import Fleet, FleetCache, answered_within
 from service.gateway.drafts import Draft, complete
 from service.gateway.estimates import check_time
+from service.gateway.uploads import Uploads
 from service.jobs.progress import start_limit_ms
 from service.jobs.queue import IdempotencyKey, JobQueue, Submission
 from service.metrics import Metrics
@@ -32,6 +33,7 @@ class Admission:
     def __init__(
         self, *, queue: JobQueue, fleet: FleetCache, settings: GatewaySettings, metrics: Metrics
     ) -> None:
+        self._uploads = Uploads(settings)
         self._queue = queue
         self._fleet = fleet
         self._settings = settings
@@ -70,8 +72,10 @@ class Admission:
         request = complete(draft, card, max_images=most)
         fleet.require_engine(card.id)
         await self._require_time(draft, request, fleet)
+        # Last, because nothing here costs as much.
+        upload = await self._uploads.pixels(draft, side=card.image_size)
         submission = await answered_within(
-            2 * self._settings.queue_timeout_seconds, self._submit(request, caller, once)
+            2 * self._settings.queue_timeout_seconds, self._submit(request, caller, once, upload)
         )
         return AcceptedJob(job=submission.job, card=card, replayed=submission.replayed)
 
@@ -86,9 +90,14 @@ class Admission:
         check_time(draft, request, pace=pace, backlog=backlog)
 
     async def _submit(
-        self, request: GenerationRequest, caller: Principal, once: IdempotencyKey | None
+        self,
+        request: GenerationRequest,
+        caller: Principal,
+        once: IdempotencyKey | None,
+        upload: bytes | None,
     ) -> Submission:
         if once is None:
-            job = await self._queue.submit(request, owner=caller.owner)
+            job = await self._queue.submit(request, owner=caller.owner, upload=upload)
             return Submission(job=job, replayed=False)
+        assert upload is None, "no door takes an image and an idempotency key"
         return await self._queue.submit_once(request, once, owner=caller.owner)

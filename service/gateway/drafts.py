@@ -43,6 +43,9 @@ class Draft:
     top_p: float | None = None
     temperature: float | None = None
     bands: int | None = None
+    image: bytes | None = field(default=None, repr=False)
+    """An image file to vary."""
+    keep_bands: int | None = None
     num_previews: int | None = None
     picture_format: PictureFormat | None = None
     picture_quality: int | None = None
@@ -71,12 +74,20 @@ def complete(draft: Draft, card: ModelCard, *, max_images: int) -> GenerationReq
         seed=_seed(draft),
         sampling=_sampling(draft, card),
         bands=bands,
+        keep_bands=_keep_bands(draft, card, bands),
         previews=spread_previews(num_previews, bands),
         picture_format=draft.picture_format or "png",
         picture_quality=_picture_quality(draft),
         deadline_ms=_limit_ms(draft, "deadline_ms"),
         start_within_ms=_limit_ms(draft, "start_within_ms"),
     )
+
+
+def _keep_bands(draft: Draft, card: ModelCard, bands: int) -> int | None:
+    """Half of the model's bands, rounded down, where there is an image and nothing is said."""
+    if draft.image is None:
+        return None
+    return _whole(draft, "keep_bands", default=min(card.num_bands // 2, bands), low=0, high=bands)
 
 
 def spread_previews(count: int, bands: int) -> tuple[int, ...]:

@@ -11,6 +11,8 @@ GROUP = "workers"
 """The consumer group of every waiting stream."""
 LOG_SUFFIX = ":log"
 PICTURES_SUFFIX = ":pictures"
+UPLOAD_SUFFIX = ":upload"
+"""`ending.lua` knows it too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,10 @@ class Keys:
     def pictures(self, job_id: str) -> str:
         """Hash: digest to encoded bytes of the job's pictures."""
         return f"{self.job(job_id)}{PICTURES_SUFFIX}"
+
+    def upload(self, job_id: str) -> str:
+        """String: the image that the job varies; gone when the job ends, or else expires."""
+        return f"{self.job(job_id)}{UPLOAD_SUFFIX}"
 
     def in_flight(self, tenant: str) -> str:
         """Set: ids of the tenant's jobs that have not ended."""

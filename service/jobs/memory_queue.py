@@ -63,6 +63,8 @@ class _Record:
     log: list[LoggedEvent] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
     expires_at: float | None = None
+    upload: bytes | None = None
+    upload_until: float = 0.0
 
     def has_key(self, once: IdempotencyKey, tenant: str) -> bool:
         mine = self.once is not None and self.once.key == once.key
@@ -93,8 +95,18 @@ class MemoryQueue:
     async def ping(self) -> None:
         return None
 
-    async def submit(self, request: GenerationRequest, *, owner: Owner = ANYBODY) -> Job:
-        return (await self._submit(request, owner=owner)).job
+    async def submit(
+        self,
+        request: GenerationRequest,
+        *,
+        owner: Owner = ANYBODY,
+        upload: bytes | None = None,
+    ) -> Job:
+        job = (await self._submit(request, owner=owner)).job
+        record = self._records[job.id]
+        record.upload = upload
+        record.upload_until = self._clock() + self._limits.upload_seconds
+        return job
 
     async def submit_once(
         self, request: GenerationRequest, once: IdempotencyKey, *, owner: Owner = ANYBODY
@@ -230,6 +242,12 @@ class MemoryQueue:
                 return leases
             await asyncio.sleep(0.005)
 
+    async def upload(self, job_id: str) -> bytes:
+        record = self._records.get(job_id)
+        if record is None or record.upload is None or record.upload_until <= self._clock():
+            raise NotFound(f"job {job_id} has no uploaded image", field="job_id")
+        return record.upload
+
     async def renew(self, lease: Lease) -> bool:
         record = self._held(lease)
         record.lease_until = self._clock() + self._limits.lease_seconds
@@ -299,6 +317,7 @@ class MemoryQueue:
     async def _end(self, record: _Record, event: TerminalEvent) -> None:
         record.job = replace(record.job, state=state_after(event))
         record.expires_at = self._clock() + self._limits.retention_seconds
+        record.upload = None
         del self._outstanding[record.job.id]
         await self._append(record, event)
 

@@ -41,6 +41,8 @@ class QueueLimits:
     """Leases a job may have before it fails."""
     retention_seconds: float = 3600.0
     """How long a finished job, its log and its pictures are kept."""
+    upload_seconds: float = 86_400.0
+    """How long an uploaded image is kept for a job that does not end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,8 +118,16 @@ class JobQueue(Protocol):
 
     async def ping(self) -> None: ...
 
-    async def submit(self, request: GenerationRequest, *, owner: Owner = ANYBODY) -> Job:
+    async def submit(
+        self,
+        request: GenerationRequest,
+        *,
+        owner: Owner = ANYBODY,
+        upload: bytes | None = None,
+    ) -> Job:
         """One atomic step: the owner's limit, depth check, job, queue entry, `job.queued` event.
+
+        The image that is to be varied is there before the job is, and is deleted at its end.
 
         Raises RateLimitExceeded where the owner has its number of jobs, QueueFull where all have.
         """
@@ -193,6 +203,9 @@ class JobQueue(Protocol):
         """Up to `count` jobs of the model, waiting ones first come first served, and those whose
         holder let its lease lapse. Jobs beyond `max_attempts`, and those whose time to start for
         the first time (`progress.start_limit_ms`) has passed, are failed on the way."""
+
+    async def upload(self, job_id: str) -> bytes:
+        """The image that was submitted with a job that has not ended. Raises NotFound."""
 
     async def renew(self, lease: Lease) -> bool:
         """Prolongs the lease. True if the job's owner wants it cancelled. Raises JobLost."""

@@ -20,7 +20,7 @@ from redis.exceptions import (
     TimeoutError,
 )
 
-from service.errors import QueueUnavailable
+from service.errors import QueueFull, QueueUnavailable
 
 CONNECT_SECONDS = 0.5
 ANSWER_SECONDS = 1.0
@@ -64,6 +64,18 @@ def unavailable() -> Iterator[None]:
     except ResponseError as error:
         if str(error).startswith(_REFUSALS):
             raise _away() from error
+        raise
+
+
+@contextmanager
+def submitting() -> Iterator[None]:
+    """As `unavailable`, but memory that is full becomes QueueFull."""
+    try:
+        with unavailable():
+            yield
+    except QueueUnavailable as error:
+        if isinstance(error.__cause__, OutOfMemoryError):
+            raise QueueFull("the queue's memory is full", retry_after_s=1.0) from error
         raise
 
 

@@ -14,7 +14,6 @@ from itertools import chain
 from typing import Any, Self
 
 from redis.asyncio import Redis
-from redis.exceptions import OutOfMemoryError
 
 from service.domain import (
     BandCompleted,
@@ -27,7 +26,7 @@ from service.domain import (
     ModelCard,
     TerminalEvent,
 )
-from service.errors import NotFound, QueueFull, QueueUnavailable
+from service.errors import NotFound, QueueFull
 from service.jobs import codec
 from service.jobs.keys import GROUP, LOG_SUFFIX, PICTURES_SUFFIX, Keys
 from service.jobs.progress import (
@@ -53,11 +52,12 @@ from service.jobs.queue import (
     WorkerStatus,
 )
 from service.jobs.redis_answers import cancel_wanted, job_of
-from service.jobs.redis_connection import connect, unavailable
+from service.jobs.redis_connection import connect, submitting, unavailable
 from service.jobs.redis_log import RedisLog
 from service.jobs.redis_reader import BLOCK_SECONDS
 from service.jobs.redis_registry import RedisRegistry
 from service.jobs.redis_scripts import Scripts
+from service.jobs.redis_uploads import RedisUploads
 from service.jobs.request_budget import RequestBudget, budget, interval_us
 from service.settings import QueueSettings
 
@@ -75,6 +75,7 @@ class RedisQueue:
         self._scripts = Scripts(redis)
         self._retention_ms = int(limits.retention_seconds * 1000)
         self._log = RedisLog(redis, self._keys)
+        self._uploads = RedisUploads(redis, self._keys, ttl_seconds=limits.upload_seconds)
         self._models = RedisRegistry(self._scripts, self._keys.models)
         self._workers = RedisRegistry(self._scripts, self._keys.workers)
 
@@ -93,8 +94,16 @@ class RedisQueue:
         with unavailable():
             await self._redis.ping()
 
-    async def submit(self, request: GenerationRequest, *, owner: Owner = ANYBODY) -> Job:
-        return (await self._submit(uuid.uuid4().hex, request, owner=owner)).job
+    async def submit(
+        self,
+        request: GenerationRequest,
+        *,
+        owner: Owner = ANYBODY,
+        upload: bytes | None = None,
+    ) -> Job:
+        job_id = uuid.uuid4().hex
+        async with self._uploads.kept_for(job_id, upload):
+            return (await self._submit(job_id, request, owner=owner)).job
 
     async def submit_once(
         self, request: GenerationRequest, once: IdempotencyKey, *, owner: Owner = ANYBODY
@@ -164,14 +173,9 @@ class RedisQueue:
         return Submission(job=job, replayed=answer[0] == b"known")
 
     async def _call_submit(self, *, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
-        try:
-            with unavailable():
-                answer: list[Any] = await self._scripts.submit(keys=keys, args=args)
-            return answer
-        except QueueUnavailable as error:
-            if isinstance(error.__cause__, OutOfMemoryError):
-                raise QueueFull("the queue's memory is full", retry_after_s=1.0) from error
-            raise
+        with submitting():
+            answer: list[Any] = await self._scripts.submit(keys=keys, args=args)
+        return answer
 
     async def job(self, job_id: str) -> Job:
         names = ("request", "state", "created", "attempts", "tenant")
@@ -268,6 +272,9 @@ class RedisQueue:
             if leases or left <= 0:
                 return leases
             await self._wait_for_entry(model, after=newest, seconds=min(left, BLOCK_SECONDS))
+
+    async def upload(self, job_id: str) -> bytes:
+        return await self._uploads.read(job_id)
 
     async def renew(self, lease: Lease) -> bool:
         job = lease.job

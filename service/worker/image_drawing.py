@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager, suppress
@@ -16,12 +15,7 @@ from service.jobs.queue import JobQueue, Lease
 from service.metrics import Metrics
 from service.worker.deadline import Deadline
 from service.worker.learned_pace import LearnedPace
-from service.worker.persistence import persistently
-
-logger = logging.getLogger(__name__)
-
-RETRY_PAUSES_SECONDS = (0.25, 0.5, 1.0, 2.0)
-"""Between tries of an engine that fails."""
+from service.worker.persistence import persistently, with_retries
 
 
 class CancelWanted(Exception):
@@ -33,12 +27,12 @@ class _LastCall(Exception):
 
 
 class ImageDrawing:
-    """Draws image `image_index` of a leased job."""
+    """Draws one image of a leased job."""
 
     def __init__(
         self,
         lease: Lease,
-        image_index: int,
+        generation: Generation,
         *,
         queue: JobQueue,
         engine: Engine,
@@ -49,7 +43,7 @@ class ImageDrawing:
     ) -> None:
         self._lease = lease
         self._request = lease.job.request
-        self._image_index = image_index
+        self._generation = generation
         self._queue = queue
         self._engine = engine
         self._slots = slots
@@ -65,13 +59,7 @@ class ImageDrawing:
         Raises CancelWanted, JobLost, DeadlineTooShort if no band fits, or EngineUnavailable when
         the engine fails repeatedly.
         """
-        for pause in RETRY_PAUSES_SECONDS:
-            try:
-                return await self._draw_once()
-            except EngineUnavailable as error:
-                logger.warning("job %s: %s; trying again", self._lease.job.id, error.message)
-                await asyncio.sleep(pause)
-        await self._draw_once()
+        await with_retries(self._draw_once)
 
     async def _draw_once(self) -> None:
         try:
@@ -85,7 +73,9 @@ class ImageDrawing:
         picture, content = await self._picture(self._best.canvas)
         completed = self._best.band + 1
         event = ImageCompleted(
-            image_index=self._image_index, picture=picture, bands_completed=completed
+            image_index=self._generation.image_index,
+            picture=picture,
+            bands_completed=completed,
         )
         await self._publish(event, {picture.digest: content})
         self._pace.picture.add(time.monotonic() - started)
@@ -94,7 +84,7 @@ class ImageDrawing:
 
     async def _draw_bands(self) -> None:
         """Raises _LastCall when there is no time for another band."""
-        async with self._slot(), aclosing(self._engine.draw(self._generation())) as bands:
+        async with self._slot(), aclosing(self._engine.draw(self._generation)) as bands:
             for band in range(self._request.bands):
                 if not self._deadline.allows_band(band):
                     raise _LastCall
@@ -137,25 +127,16 @@ class ImageDrawing:
                 raise
             raise _LastCall from None
 
-    def _generation(self) -> Generation:
-        request = self._request
-        return Generation(
-            class_label=request.class_label,
-            seed=request.seed,
-            image_index=self._image_index,
-            sampling=request.sampling,
-            bands=request.bands,
-        )
-
     async def _publish_band(self, drawn: DrawnBand) -> None:
         preview, pictures = await self._preview(drawn)
         event = BandCompleted(
-            image_index=self._image_index,
+            image_index=self._generation.image_index,
             band=drawn.band,
             token_digest=drawn.token_digest,
             seconds=drawn.seconds,
             batch_size=drawn.batch_size,
             preview=preview,
+            kept=drawn.band < len(self._generation.kept),
         )
         await self._publish(event, pictures)
 

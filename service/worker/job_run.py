@@ -7,8 +7,9 @@ import logging
 import time
 
 from service.domain import JobCancelled, JobCompleted, JobFailed, TerminalEvent
-from service.engine.engine import Engine
+from service.engine.engine import BandTokens, Engine, Generation
 from service.errors import (
+    DeadlineExceeded,
     DeadlineTooShort,
     EngineUnavailable,
     JobLost,
@@ -20,6 +21,7 @@ from service.jobs.queue import JobQueue, Lease
 from service.metrics import Metrics
 from service.worker.deadline import Deadline
 from service.worker.image_drawing import CancelWanted, ImageDrawing
+from service.worker.kept_bands import UploadExpired, kept_bands
 from service.worker.learned_pace import LearnedPace
 from service.worker.persistence import persistently
 
@@ -82,11 +84,12 @@ class JobRun:
         return JobCompleted()
 
     async def _draw_images(self) -> None:
+        kept = await self._kept_bands()
         async with asyncio.TaskGroup() as group:
             for index in range(self.num_images):
                 drawing = ImageDrawing(
                     self._lease,
-                    index,
+                    self._generation(index, kept),
                     queue=self._queue,
                     engine=self._engine,
                     slots=self._slots,
@@ -95,6 +98,24 @@ class JobRun:
                     deadline=self._deadline,
                 )
                 group.create_task(drawing.draw())
+
+    async def _kept_bands(self) -> BandTokens:
+        try:
+            async with asyncio.timeout_at(self._deadline.last_call):
+                return await kept_bands(self._lease.job, queue=self._queue, engine=self._engine)
+        except TimeoutError:
+            raise DeadlineTooShort("the uploaded image was not encoded in time") from None
+
+    def _generation(self, image_index: int, kept: BandTokens) -> Generation:
+        request = self._lease.job.request
+        return Generation(
+            class_label=request.class_label,
+            seed=request.seed,
+            image_index=image_index,
+            sampling=request.sampling,
+            bands=request.bands,
+            kept=kept,
+        )
 
     async def _keep_lease(self) -> None:
         while True:
@@ -117,6 +138,9 @@ class JobRun:
         if failures.subgroup(EngineUnavailable):
             code = catalogued(EngineUnavailable("")).code
             return JobFailed(code=code, message="the engine failed repeatedly")
+        if failures.subgroup(UploadExpired):
+            code = catalogued(DeadlineExceeded("")).code
+            return JobFailed(code=code, message="the job waited longer than its image is kept")
         logger.error("job %s failed", self._lease.job.id, exc_info=failures)
         return JobFailed(code="internal", message="the job failed by a defect of the service")
 

@@ -11,9 +11,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from service.domain import Sampling
-from service.engine.engine import DrawnBand, Engine, Generation
+from service.engine.engine import DrawnBand, Engine, Generation, Pixels
 from service.engine.fake_engine import FakeEngine
 from service.engine.torch_engine import TorchEngine
 from service.engine.triton_engine import TritonEngine
@@ -229,6 +230,87 @@ async def test_a_bad_canvas_is_named(engine: Engine) -> None:
             await engine.decode(canvas)  # type: ignore[arg-type]
 
 
+def a_picture(engine: Engine, seed: int = 0) -> Pixels:
+    """Smooth, as pictures are, and different for each seed."""
+    side = engine.card.image_size
+    corners = np.random.default_rng(seed).integers(0, 256, (2, 2, 3), np.uint8)
+    image = Image.fromarray(corners).resize((side, side), Image.Resampling.BICUBIC)
+    return np.asarray(image)
+
+
+async def test_encoding_gives_the_tokens_of_every_band_whatever_happens_beside_it(
+    engine: Engine,
+) -> None:
+    alone = await engine.encode(a_picture(engine))
+    assert [len(band) for band in alone] == [side**2 for side in engine.card.grid_sides]
+    others = [a_picture(engine, seed) for seed in range(1, 5)]
+    *beside, last, _ = await asyncio.gather(
+        *(engine.encode(other) for other in others),
+        engine.encode(a_picture(engine)),
+        drawn(engine, a_generation(engine)),
+    )
+    assert last == alone
+    assert len({alone, *beside}) > 1
+
+
+async def test_kept_bands_come_as_they_were_given(engine: Engine) -> None:
+    encoded = await engine.encode(a_picture(engine))
+    plain = await drawn(engine, a_generation(engine))
+    for keep in range(engine.card.num_bands + 1):
+        bands = await drawn(engine, a_generation(engine, kept=encoded[:keep]))
+        assert tokens(bands)[:keep] == [list(band) for band in encoded[:keep]]
+        assert len(bands) == engine.card.num_bands
+        if keep == 0:
+            assert tokens(bands) == tokens(plain)
+
+
+async def test_keeping_what_would_be_drawn_anyway_changes_no_token(engine: Engine) -> None:
+    plain = tokens(await drawn(engine, a_generation(engine)))
+    for keep in range(1, engine.card.num_bands):
+        kept = tuple(map(tuple, plain[:keep]))
+        assert tokens(await drawn(engine, a_generation(engine, kept=kept))) == plain
+
+
+async def test_an_image_that_is_kept_whole_does_not_depend_on_what_was_asked(
+    engine: Engine,
+) -> None:
+    encoded = await engine.encode(a_picture(engine))
+    one, other = await asyncio.gather(
+        drawn(engine, a_generation(engine, kept=encoded)),
+        drawn(engine, a_generation(engine, kept=encoded, seed=99, class_label=3)),
+    )
+    np.testing.assert_array_equal(one[-1].canvas, other[-1].canvas)
+    assert tokens(one) == tokens(other) == [list(band) for band in encoded]
+
+
+async def test_kept_bands_do_not_depend_on_neighbours_nor_they_on_them(engine: Engine) -> None:
+    encoded = await engine.encode(a_picture(engine))
+    varied = a_generation(engine, kept=encoded[:3])
+    plain = a_generation(engine, seed=5)
+    alone = [await drawn(engine, varied), await drawn(engine, plain)]
+    crowd = [a_generation(engine, seed=seed, kept=encoded[: seed % 4]) for seed in range(20, 28)]
+    beside = await asyncio.gather(*(drawn(engine, each) for each in [varied, plain, *crowd]))
+    for once, again in zip(alone, beside, strict=False):
+        assert tokens(once) == tokens(again)
+        np.testing.assert_array_equal(once[-1].canvas, again[-1].canvas)
+
+
+async def test_bands_that_cannot_be_kept_and_bad_pixels_are_named(engine: Engine) -> None:
+    card = engine.card
+    whole = await engine.encode(a_picture(engine))
+    for kept in (
+        ((0, 0),),
+        ((-1,),),
+        ((card.codebook_size,),),
+        (*whole, (0,)),
+    ):
+        with pytest.raises(ValueError, match="kept"):
+            await drawn(engine, a_generation(engine, kept=kept))
+    for pixels in (a_picture(engine)[:-1], a_picture(engine).astype(np.float32)):
+        with pytest.raises(ValueError, match="pixels"):
+            await engine.encode(pixels)
+
+
 async def test_drawing_and_decoding_go_on_side_by_side(engine: Engine) -> None:
     async def draw_and_decode(seed: int) -> int:
         shown = 0
@@ -251,6 +333,8 @@ async def test_closing_ends_what_runs_and_may_be_repeated(engine: Engine) -> Non
         await drawn(engine, a_generation(engine))
     with pytest.raises(EngineUnavailable):
         await engine.decode(first.canvas)
+    with pytest.raises(EngineUnavailable):
+        await engine.encode(a_picture(engine))
     # What had been drawn by then may still arrive; the generator must end either way.
     with pytest.raises((EngineUnavailable, StopAsyncIteration)):
         for _ in range(engine.card.num_bands):

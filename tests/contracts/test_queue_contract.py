@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
@@ -22,6 +23,8 @@ from service.domain import (
 from service.engine.fake_engine import FAKE_CARD
 from service.errors import InvalidRequest, NotFound, QueueFull
 from service.jobs.queue import MAX_POSITION, JobQueue, QueueLimits, WorkerStatus
+from service.jobs.redis_connection import connect
+from service.stack.redis_server import RedisServer
 from tests.queue_calls import NewQueue, band, lease_one, log_of, picture_of
 from tests.requests import request_of
 
@@ -215,6 +218,50 @@ async def test_nothing_of_a_job_that_runs_is_forgotten(new_queue: NewQueue) -> N
     assert await queue.picture(job.id, "aa") == b"low"
     await queue.finish(lease, JobCompleted())
     assert len(await log_of(queue, job.id)) == 4
+
+
+async def test_an_upload_comes_with_its_job_and_goes_at_its_end(queue: JobQueue) -> None:
+    job = await queue.submit(request_of(keep_bands=2), upload=b"\x00pixels\xff")
+    plain = await queue.submit(request_of())
+    lease = await lease_one(queue)
+    await queue.hand_back(lease)
+    # Whoever takes it over finds it still.
+    lease = await lease_one(queue, "other")
+    assert lease.job.request.keep_bands == 2
+    assert await queue.upload(job.id) == b"\x00pixels\xff"
+    await queue.finish(lease, JobCompleted())
+    for job_id in (job.id, plain.id, "none"):
+        with pytest.raises(NotFound):
+            await queue.upload(job_id)
+
+
+async def test_a_cancelled_job_keeps_no_upload(queue: JobQueue) -> None:
+    job = await queue.submit(request_of(keep_bands=2), upload=b"pixels")
+    await queue.cancel(job.id)
+    with pytest.raises(NotFound):
+        await queue.upload(job.id)
+
+
+async def test_an_upload_expires_though_its_job_waits(new_queue: NewQueue) -> None:
+    queue = new_queue(QueueLimits(upload_seconds=0.2))
+    job = await queue.submit(request_of(keep_bands=2), upload=b"pixels")
+    assert await queue.upload(job.id) == b"pixels"
+    await asyncio.sleep(0.4)
+    with pytest.raises(NotFound):
+        await queue.upload(job.id)
+    assert (await queue.job(job.id)).state is JobState.QUEUED
+
+
+async def test_an_upload_whose_job_is_refused_is_not_kept(
+    new_queue: NewQueue, redis_server: RedisServer
+) -> None:
+    queue = new_queue(QueueLimits(max_depth=1))
+    await queue.submit(request_of())
+    with pytest.raises(QueueFull):
+        await queue.submit(request_of(keep_bands=2), upload=b"pixels")
+    redis: Any = connect(redis_server.url)
+    assert [key async for key in redis.scan_iter(match="*:upload")] == []
+    await redis.aclose()
 
 
 async def test_unknown_names_are_not_found(queue: JobQueue) -> None:

@@ -14,6 +14,7 @@ from nfig.export.contract import (
     BATCH_SIZES,
     CONTRACTS,
     DECODER,
+    ENCODER,
     NO_PREVIEW,
     TRANSFORMER,
     ModelContract,
@@ -21,6 +22,7 @@ from nfig.export.contract import (
 from service.domain import ModelCard, Sampling
 from service.engine import triton_engine
 from service.engine.engine import Generation
+from service.engine.fake_engine import FAKE_CARD
 
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
 
@@ -61,9 +63,12 @@ def test_the_decoder_has_the_priorities_that_the_engine_uses() -> None:
 def test_the_engine_sends_the_tensors_of_the_contract() -> None:
     assert TRANSFORMER.name == triton_engine.TRANSFORMER
     assert DECODER.name == triton_engine.DECODER
+    assert ENCODER.name == triton_engine.ENCODER
     sampling = Sampling(guidance_scale=1.0, top_k=0, top_p=1.0, temperature=1.0)
     generation = Generation(class_label=0, seed=1, image_index=0, sampling=sampling, bands=1)
     sent = {t.name(): (f"TYPE_{t.datatype()}", tuple(t.shape()[1:])) for t in _sent(generation)}
+    assert sent["kept"] == ("TYPE_INT32", (sum(side**2 for side in FAKE_CARD.grid_sides),))
+    sent["kept"] = ("TYPE_INT32", (-1,))
     assert sent == {spec.name: (spec.dtype, spec.dims) for spec in TRANSFORMER.inputs}
     for preview_of, band in ((None, NO_PREVIEW), (2, 2)):
         tensors = triton_engine._decoder_inputs(np.zeros((4, 8, 8), np.float32), preview_of)
@@ -78,4 +83,4 @@ def test_the_card_and_the_contract_agree_on_batch_sizes() -> None:
 
 
 def _sent(generation: Generation) -> Any:
-    return triton_engine._inputs(generation)
+    return triton_engine._inputs(generation, FAKE_CARD)

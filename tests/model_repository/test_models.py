@@ -1,4 +1,4 @@
-"""The two `model.py` files, run without Triton: what must hold when something goes wrong inside.
+"""The three `model.py` files, run without Triton: what must hold when something goes wrong inside.
 
 Triton's module exists only in its own process, so a twin of the few names that are used stands in.
 """
@@ -6,8 +6,9 @@ Triton's module exists only in its own process, so a twin of the few names that 
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -17,9 +18,12 @@ import numpy as np
 import pytest
 
 from nfig.export.contract import NO_PREVIEW, TRANSFORMER
+from nfig.generation import NO_TOKEN
 
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
 FINAL = 1
+NUM_TOKENS = 1 + 4 + 9 + 16 + 36 + 64
+"""Of all bands of the tiny model."""
 
 
 @dataclass
@@ -129,7 +133,7 @@ def transformer(loaded_transformer: Any) -> Any:
     return loaded_transformer
 
 
-def a_request(**changes: Any) -> TwinRequest:
+def a_request(*, kept: Sequence[int] = (), **changes: Any) -> TwinRequest:
     fields = {
         "class_label": 1,
         "seed": 7,
@@ -142,9 +146,19 @@ def a_request(**changes: Any) -> TwinRequest:
         **changes,
     }
     dtypes = {"TYPE_INT64": np.int64, "TYPE_FP64": np.float64}
-    return TwinRequest(
-        {s.name: np.array([[fields[s.name]]], dtypes[s.dtype]) for s in TRANSFORMER.inputs}
-    )
+    tensors = {
+        s.name: np.array([[fields[s.name]]], dtypes[s.dtype])
+        for s in TRANSFORMER.inputs
+        if s.name != "kept"
+    }
+    return TwinRequest({**tensors, "kept": kept_of(kept)})
+
+
+def kept_of(kept: Sequence[int]) -> np.ndarray[Any, Any]:
+    """The tensor of a request that gives these tokens."""
+    tensor = np.full((1, NUM_TOKENS), NO_TOKEN, np.int32)
+    tensor[0, : len(kept)] = kept
+    return tensor
 
 
 def test_each_request_gets_its_bands_and_one_final_flag(transformer: Any) -> None:
@@ -178,6 +192,51 @@ def test_a_bad_request_is_told_and_its_neighbours_are_drawn(transformer: Any) ->
     assert "INVALID_ARG: seed must have shape" in (long_seed.error or "")
     assert good.bands == [0, 1, 2]
     assert [r.num_finals for r in (bad, good, long_seed)] == [1, 1, 1]
+
+
+def test_bands_that_are_given_are_answered_as_they_are(transformer: Any) -> None:
+    plain, varied, all_kept = a_request(), a_request(kept=range(5)), a_request(kept=[9] * 130)
+    transformer.execute([plain, varied, all_kept])
+    tokens = [r.tensors["tokens"][0].tolist() for r, _ in varied.sender.sent if r]
+    assert tokens[:2] == [[0], [1, 2, 3, 4]]
+    assert all_kept.bands == varied.bands == plain.bands == [0, 1, 2]
+    assert {t for r, _ in all_kept.sender.sent if r for t in r.tensors["tokens"].ravel()} == {9}
+
+
+@pytest.mark.parametrize(
+    ("kept", "complaint"),
+    [
+        (kept_of(range(3)), "kept must be whole bands"),
+        (kept_of([-1, 0, 0, 0, 0]), "kept must be whole bands"),
+        (kept_of([64]), r"kept\[0\] must be"),
+        (kept_of([-2]), r"kept\[0\] must be"),
+        (kept_of([0])[:, :-1], "kept must have shape"),
+        (np.concatenate([kept_of([0])] * 2), "kept must have shape"),
+    ],
+    ids=["half a band", "a hole", "too large", "too small", "too short", "two rows"],
+)
+def test_bands_that_cannot_be_kept_are_refused_by_name(
+    transformer: Any, kept: np.ndarray[Any, Any], complaint: str
+) -> None:
+    bad, good = a_request(), a_request()
+    bad.tensors["kept"] = kept
+    transformer.execute([bad, good])
+    assert re.match(f"INVALID_ARG: {complaint}", bad.error or "")
+    assert good.bands == [0, 1, 2]
+
+
+def test_the_encoder_answers_each_request_in_its_place(load: Callable[[str], Any]) -> None:
+    encoder = load("nfig_encoder")
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 32, 32, 3)).astype(np.uint8)
+    requests = [TwinRequest({"pixels": p}) for p in (pixels[:1], pixels[:, :16], pixels[1:])]
+    one, misshapen, two = encoder.execute(requests)
+    assert "INVALID_ARG: pixels" in str(misshapen.error)
+    alone = [encoder.encoder.encode(pixels[row : row + 1]) for row in range(3)]
+    assert one.tensors["tokens"].shape == (1, NUM_TOKENS)
+    assert one.tensors["tokens"].dtype == np.int32
+    np.testing.assert_array_equal(one.tensors["tokens"], alone[0])
+    np.testing.assert_array_equal(two.tensors["tokens"], np.concatenate(alone[1:]))
+    assert two.tensors["digest"].shape == (2, 1)
 
 
 def test_a_cancelled_request_is_drawn_no_further(transformer: Any) -> None:

@@ -51,7 +51,7 @@ def imported(root: Path, names: list[str], tmp_path: Path) -> dict[str, list[str
     return result
 
 
-@pytest.mark.parametrize("package", ["nfig", "nfig_proto", "service"])
+@pytest.mark.parametrize("package", ["nfig", "nfig_client", "nfig_proto", "service"])
 def test_importing_every_module_does_nothing(
     package: str, root: Path, sources: list[Path], tmp_path: Path
 ) -> None:

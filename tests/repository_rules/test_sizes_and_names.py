@@ -47,7 +47,7 @@ def test_no_file_is_named_for_nothing(files: list[Path]) -> None:
 
 
 def test_every_module_says_what_it_is_for(sources: list[Path], root: Path) -> None:
-    names = ("nfig", "nfig_proto", "service", "model_repository")
+    names = ("nfig", "nfig_client", "nfig_proto", "service", "model_repository")
     packages = [root / name for name in names]
     silent = [
         path

@@ -15,6 +15,7 @@ import triton_python_backend_utils as pb_utils
 
 from nfig.export.contract import TRANSFORMER
 from nfig.export.exporter import verified_folder
+from nfig.export.generation_tensors import read_generation
 from nfig.export.served_model import ServedModel, ServedRow
 from nfig.generation import Generation
 
@@ -29,15 +30,12 @@ class Caller:
         self.sender = request.get_response_sender()
         self.open = True
 
-    def read(self) -> Generation:
+    def read(self, grid_sides: Sequence[int]) -> Generation:
         """Raises ValueError that names the bad field."""
-        fields: dict[str, Any] = {}
-        for spec in TRANSFORMER.inputs:
-            values = pb_utils.get_input_tensor_by_name(self.request, spec.name).as_numpy()
-            if values.shape != (1, 1):
-                raise ValueError(f"{spec.name} must have shape (1, 1), not {values.shape}")
-            fields[spec.name] = values.item()
-        return Generation(**fields)
+        names = [spec.name for spec in TRANSFORMER.inputs]
+        read = pb_utils.get_input_tensor_by_name
+        tensors = {name: read(self.request, name).as_numpy() for name in names}
+        return read_generation(tensors, grid_sides)
 
     def is_alive(self) -> bool:
         if self.open and self.request.is_cancelled():
@@ -89,7 +87,7 @@ class TritonPythonModel:
         rows: list[tuple[Caller, Generation]] = []
         for caller in callers:
             try:
-                generation = caller.read()
+                generation = caller.read(self.model.config.tokenizer.grid_sides)
                 generation.check_against(self.model.config)
                 rows.append((caller, generation))
             except ValueError as error:  # a bad request must not take its neighbours down

@@ -34,6 +34,7 @@ def images_answer(
         job=job.id,
         seed=request.seed,
         bands=accepted.card.num_bands,
+        keep_bands=request.keep_bands,
     )
 
 
@@ -87,12 +88,14 @@ def _image_data(accepted: AcceptedJob, image: FinishedImage, *, url_base: str | 
 
 def _usage(accepted: AcceptedJob, bands_completed: Sequence[int]) -> Usage:
     sides = accepted.card.grid_sides
-    drawn = sum(side * side for bands in bands_completed for side in sides[:bands])
+    num_kept = accepted.job.request.keep_bands or 0
+    kept = sum(side * side for side in sides[:num_kept])
+    drawn = sum(side * side for bands in bands_completed for side in sides[num_kept:bands])
     return Usage(
-        input_tokens=1,
-        input_tokens_details=InputTokensDetails(text_tokens=1, image_tokens=0),
+        input_tokens=1 + kept,
+        input_tokens_details=InputTokensDetails(text_tokens=1, image_tokens=kept),
         output_tokens=drawn,
-        total_tokens=1 + drawn,
+        total_tokens=1 + kept + drawn,
     )
 
 

@@ -7,7 +7,17 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from service.gateway.rest import cors, errors, health, images, job_events, jobs, models, pictures
+from service.gateway.rest import (
+    cors,
+    errors,
+    health,
+    images,
+    job_events,
+    jobs,
+    models,
+    pictures,
+    variations,
+)
 from service.gateway.rest.body_limit import BodyLimitMiddleware
 from service.gateway.rest.errors import ErrorMiddleware
 from service.gateway.rest.openapi import complete_document
@@ -42,13 +52,17 @@ def create_app(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) 
     )
     app.state.services = services
     # The last one added runs first.
-    app.add_middleware(BodyLimitMiddleware, max_bytes=settings.max_body_bytes)
+    app.add_middleware(
+        BodyLimitMiddleware,
+        max_bytes=settings.max_body_bytes,
+        more_bytes={variations.PATH: settings.max_upload_bytes},
+    )
     app.add_middleware(ErrorMiddleware)
     cors.install(app, settings)
     app.add_middleware(ResponseHeadersMiddleware)
     app.add_middleware(RequestIdMiddleware)
     errors.install(app)
-    for module in (images, jobs, job_events, pictures, models):
+    for module in (images, variations, jobs, job_events, pictures, models):
         app.include_router(module.router())
     if settings.internal_port is None:
         app.include_router(health.router())

@@ -15,14 +15,19 @@ from service.gateway.rest.errors import invalid_field
 Body = TypeVar("Body", bound=BaseModel)
 
 
-async def read_json(request: Request, kind: type[Body]) -> Body:
-    """The checked body. Raises InvalidRequest, UnsupportedMediaType, BodyTooLarge."""
+def require_type(request: Request, wanted: str) -> None:
+    """Raises UnsupportedMediaType."""
     media = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media != negotiation.JSON:
-        raise UnsupportedMediaType("content-type must be application/json", field="content-type")
+    if media != wanted:
+        raise UnsupportedMediaType(f"content-type must be {wanted}", field="content-type")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
         text = "content-encoding is not supported: send the body as it is"
         raise UnsupportedMediaType(text, field="content-encoding")
+
+
+async def read_json(request: Request, kind: type[Body]) -> Body:
+    """The checked body. Raises InvalidRequest, UnsupportedMediaType, BodyTooLarge."""
+    require_type(request, negotiation.JSON)
     try:
         return kind.model_validate_json(await request.body())
     except ValidationError as error:

@@ -24,7 +24,7 @@ from service.gateway.rest.connection import while_connected
 from service.gateway.rest.errors import openai_error
 from service.gateway.rest.event_stream import EventStream, ServerEvent
 from service.gateway.rest.request_id import request_id
-from service.gateway.rest.schemas import ImageGenerationBody, ImagesAnswer
+from service.gateway.rest.schemas import ImageGenerationBody, ImageOptions, ImagesAnswer
 from service.gateway.rest.services import SharedServices
 from service.gateway.services import Services
 from service.gateway.use_cases import ImageGeneration
@@ -39,7 +39,7 @@ OUR_NAMES = {
     "picture_quality": "output_compression",
 }
 _SIZE = re.compile(r"([1-9][0-9]{0,5})x([1-9][0-9]{0,5})")
-_RESPONSES: dict[int | str, dict[str, Any]] = {
+RESPONSES: dict[int | str, dict[str, Any]] = {
     200: {
         "model": ImagesAnswer,
         "description": "The images; a stream of events with `stream`; the picture itself where "
@@ -69,27 +69,39 @@ def router() -> APIRouter:
     @routes.post(
         "/v1/images/generations",
         summary="Draw images of a class",
-        responses=_RESPONSES,
+        responses=RESPONSES,
         openapi_extra={"requestBody": {"required": True, "content": content}},
     )
     async def generate(
         request: Request, caller: CountedCaller, body: CheckedBody, services: SharedServices
     ) -> Response:
-        media = _answer_type(request, body)
-        draft = _draft(body, media)
-        if body.stream:
-            return await _stream(request, caller, body, draft, services)
-        return await while_connected(
-            request.receive, _answer(request, caller, body, draft, services, media)
-        )
+        media = answer_type(request, body)
+        draft = draft_of(body, media, class_field=_class_field(body))
+        return await respond(request, caller, body, draft, services, media)
 
     return routes
+
+
+async def respond(
+    request: Request,
+    caller: Principal,
+    body: ImageOptions,
+    draft: Draft,
+    services: Services,
+    media: str,
+) -> Response:
+    """One answer or a stream, of any draft of images."""
+    if body.stream:
+        return await _stream(request, caller, body, draft, services)
+    return await while_connected(
+        request.receive, _answer(request, caller, body, draft, services, media)
+    )
 
 
 async def _answer(
     request: Request,
     caller: Principal,
-    body: ImageGenerationBody,
+    body: ImageOptions,
     draft: Draft,
     services: Services,
     media: str,
@@ -113,7 +125,7 @@ async def _answer(
 async def _stream(
     request: Request,
     caller: Principal,
-    body: ImageGenerationBody,
+    body: ImageOptions,
     draft: Draft,
     services: Services,
 ) -> Response:
@@ -142,7 +154,7 @@ async def _events(
 async def _accept(
     request: Request,
     caller: Principal,
-    body: ImageGenerationBody,
+    body: ImageOptions,
     draft: Draft,
     services: Services,
 ) -> AcceptedJob:
@@ -154,7 +166,7 @@ async def _accept(
     return accepted
 
 
-def _answer_type(request: Request, body: ImageGenerationBody) -> str:
+def answer_type(request: Request, body: ImageOptions) -> str:
     """The media type of the answer. Raises NotAcceptable, InvalidRequest."""
     accept = ",".join(request.headers.getlist("accept"))
     if body.stream:
@@ -175,8 +187,8 @@ def _answer_type(request: Request, body: ImageGenerationBody) -> str:
     return media
 
 
-def _draft(body: ImageGenerationBody, media: str) -> Draft:
-    class_field = _class_field(body)
+def draft_of(body: ImageOptions, media: str, *, class_field: str) -> Draft:
+    """The draft; `class_field` is which field names the class. Raises InvalidRequest."""
     if body.partial_images is not None and not body.stream:
         raise InvalidRequest("partial_images needs stream to be true", field="partial_images")
     if body.stream and body.response_format == "url":

@@ -54,6 +54,7 @@ def job_answer(status: JobStatus, addresses: JobAddresses) -> JobAnswer:
         num_images=request.num_images,
         seed=request.seed,
         bands=request.bands,
+        keep_bands=request.keep_bands,
         deadline_ms=request.deadline_ms,
         start_within_ms=request.start_within_ms,
         images=[_image(image, addresses) for image in status.images],

@@ -102,6 +102,8 @@ class JobAnswer(BaseModel):
     num_images: int
     seed: int
     bands: int
+    keep_bands: int | None
+    """Of a variation: how many of the first bands are those of the uploaded image."""
     deadline_ms: int | None
     start_within_ms: int | None
     images: list[JobImage]

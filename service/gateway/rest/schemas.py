@@ -14,16 +14,11 @@ from service.domain import PictureFormat
 from service.gateway.cards import EngineState
 
 
-class ImageGenerationBody(BaseModel):
-    """`POST /v1/images/generations`: OpenAI's fields first, ours after `user`."""
+class ImageOptions(BaseModel):
+    """What may be said wherever images are drawn: OpenAI's fields first, ours after `user`."""
 
-    model_config = ConfigDict(
-        strict=True,
-        extra="forbid",
-        json_schema_extra={"examples": [{"prompt": "cat", "seed": 7, "bands": 4}]},
-    )
+    model_config = ConfigDict(strict=True, extra="forbid")
 
-    prompt: str | None = Field(None, max_length=256, description="A class id or class name.")
     model: str | None = Field(
         None, max_length=256, description="Absent: the first model that can draw."
     )
@@ -47,7 +42,7 @@ class ImageGenerationBody(BaseModel):
     )
 
     class_label: Annotated[int, Field()] | Annotated[str, Field(max_length=256)] | None = Field(
-        None, description="A class id or class name, instead of `prompt`."
+        None, description="A class id or class name."
     )
     seed: int | None = Field(
         None, description="0 to 2^63 - 1; drawn if absent. Image i is drawn from (seed, i)."
@@ -70,13 +65,38 @@ class ImageGenerationBody(BaseModel):
     )
 
 
+class ImageGenerationBody(ImageOptions):
+    """`POST /v1/images/generations`."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"prompt": "cat", "seed": 7, "bands": 4}]}
+    )
+
+    prompt: str | None = Field(
+        None, max_length=256, description="A class id or class name; another name of `class_label`."
+    )
+
+
+class ImageVariationForm(ImageOptions):
+    """`POST /v1/images/variations` but for `image`. A form has texts alone, so they are read."""
+
+    model_config = ConfigDict(strict=False)
+
+    keep_bands: int | None = Field(
+        None,
+        description="How many of the first bands are the image's own, 0 to bands. Default: half of "
+        "the model's bands, rounded down.",
+    )
+
+
 class InputTokensDetails(BaseModel):
     text_tokens: int
     image_tokens: int
 
 
 class Usage(BaseModel):
-    """The class label is the one input token; the output tokens are those of the bands drawn."""
+    """The class label is one input token, the bands kept of an image are the others; the output
+    tokens are those of the bands drawn."""
 
     input_tokens: int
     input_tokens_details: InputTokensDetails
@@ -109,6 +129,8 @@ class ImagesAnswer(BaseModel):
     job: str
     seed: int
     bands: int
+    keep_bands: int | None = None
+    """Of a variation."""
 
 
 class StreamEvent(BaseModel):

@@ -58,6 +58,7 @@ def job_message(status: JobStatus, contents: Mapping[str, bytes] | None = None) 
         estimated_end_ms=_milliseconds(status.estimate.end_seconds),
         deadline_ms=request.deadline_ms,
         start_within_ms=request.start_within_ms,
+        keep_bands=request.keep_bands,
     )
 
 

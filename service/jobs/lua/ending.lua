@@ -5,6 +5,7 @@ local function end_job(job, log, pictures, waiting, outstanding, end_of)
   redis.call('XACK', waiting, end_of.group, end_of.entry)
   redis.call('XDEL', waiting, end_of.entry)
   redis.call('ZREM', outstanding, end_of.id)
+  redis.call('DEL', job .. ':upload')
   local others = redis.call('HMGET', job, 'in_flight', 'once')
   if others[1] then
     redis.call('SREM', others[1], end_of.id)

@@ -93,6 +93,7 @@ class ScriptedQueue:
     cancel_seconds: float = 0.0
     has_backlog: Backlog = field(default_factory=lambda: Backlog(waiting=0, running=0))
     requests: list[GenerationRequest] = field(default_factory=list)
+    uploads: list[bytes] = field(default_factory=list)
     jobs: dict[str, Job] = field(default_factory=dict)
     pictures: dict[str, bytes] = field(default_factory=dict)
     cancelled: list[str] = field(default_factory=list)
@@ -114,7 +115,13 @@ class ScriptedQueue:
         await self._answer()
         return len(self.jobs)
 
-    async def submit(self, request: GenerationRequest, *, owner: Owner = ANYBODY) -> Job:
+    async def submit(
+        self,
+        request: GenerationRequest,
+        *,
+        owner: Owner = ANYBODY,
+        upload: bytes | None = None,
+    ) -> Job:
         await self._answer()
         if self.refuse_submit is not None:
             raise self.refuse_submit
@@ -126,6 +133,8 @@ class ScriptedQueue:
             tenant=owner.tenant,
         )
         self.requests.append(request)
+        if upload is not None:
+            self.uploads.append(upload)
         self.jobs[job.id] = job
         return job
 

@@ -18,6 +18,7 @@ from service.errors import (
 )
 from service.gateway.rest.errors import openai_error, problem, render
 from service.gateway.rest.job_schemas import JobBody
+from service.gateway.rest.schemas import ImageVariationForm
 
 SCOPE = {"path": "/v1/images/generations", "state": {"request_id": "r"}}
 NOT_SHOWN = {ServiceError, Refused, JobLost}
@@ -111,6 +112,7 @@ async def test_the_description_covers_every_field_and_route(gateway: Any) -> Non
     description = (await gateway.client.get("/openapi.json")).json()
     assert set(description["paths"]) == {
         "/v1/images/generations",
+        "/v1/images/variations",
         "/v1/models",
         "/v1/models/{model}",
         "/v1/jobs",
@@ -125,6 +127,10 @@ async def test_the_description_covers_every_field_and_route(gateway: Any) -> Non
     operation = description["paths"]["/v1/images/generations"]["post"]
     schema = operation["requestBody"]["content"]["application/json"]["schema"]
     assert {"prompt", "class_label", "seed", "bands", "partial_images"} <= set(schema["properties"])
+    assert schema["additionalProperties"] is False
+    operation = description["paths"]["/v1/images/variations"]["post"]
+    schema = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert set(schema["properties"]) == {"image", *ImageVariationForm.model_fields}
     assert schema["additionalProperties"] is False
     operation = description["paths"]["/v1/jobs"]["post"]
     schema = operation["requestBody"]["content"]["application/json"]["schema"]

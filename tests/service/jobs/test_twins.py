@@ -59,7 +59,8 @@ class Side:
 
     async def _do(self, verb: str, arguments: Sequence[int]) -> object:
         if verb == "submit":
-            self.jobs.append((await self.queue.submit(request_of())).id)
+            upload = str(len(self.jobs)).encode()
+            self.jobs.append((await self.queue.submit(request_of(), upload=upload)).id)
             return len(self.jobs)
         if verb == "submit_once":
             key, fingerprint = map(str, arguments)
@@ -72,6 +73,8 @@ class Side:
             leases = await self.queue.lease("w", model="fake", count=arguments[0], wait_seconds=0)
             self.leases += leases
             return [(self.jobs.index(x.job.id), x.epoch, x.job.attempts) for x in leases]
+        if verb == "upload":
+            return await self.queue.upload(self.jobs[arguments[0]])
         if verb == "cancel" and self.jobs:
             await self.queue.cancel(self._picked(self.jobs, arguments[0]))
         elif self.leases:
@@ -94,6 +97,9 @@ class Side:
 
     async def positions(self) -> list[int | None]:
         return [await self.queue.position(job_id) for job_id in self.jobs]
+
+    async def uploads(self) -> list[object]:
+        return [await self.do("upload", [number]) for number in range(len(self.jobs))]
 
     async def logs(self) -> list[list[Event]]:
         """Of jobs that have ended whole, of others what there is by now."""
@@ -137,6 +143,7 @@ async def compare(url: str, operations: Sequence[tuple[Any, ...]]) -> None:
             assert await redis.do(verb, arguments) == ours, (verb, arguments)
             assert await redis.queue.depth() == await memory.queue.depth()
             assert await redis.positions() == await memory.positions()
+            assert await redis.uploads() == await memory.uploads()
             assert await redis.queue.backlog("fake") == await memory.queue.backlog("fake")
         logs = await redis.logs()
         assert logs == await memory.logs()

@@ -28,7 +28,7 @@ from service.errors import EngineUnavailable, QueueUnavailable
 from service.jobs.memory_queue import MemoryQueue
 from service.jobs.queue import JobQueue, Lease, QueueLimits
 from service.metrics import Metrics
-from service.worker import image_drawing
+from service.worker import persistence
 from service.worker.heartbeat import Heartbeat
 from service.worker.learned_pace import LearnedPace
 from service.worker.worker import Worker
@@ -107,7 +107,7 @@ def queue() -> MemoryQueue:
 
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(image_drawing, "RETRY_PAUSES_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr(persistence, "RETRY_PAUSES_SECONDS", (0.01, 0.01))
 
 
 async def log_of(queue: JobQueue, job_id: str) -> list[Event]:

@@ -20,7 +20,7 @@ from service.jobs.redis_connection import connect
 from service.jobs.redis_queue import RedisQueue
 from service.metrics import Metrics
 from service.stack.redis_server import RedisServer
-from service.worker import image_drawing
+from service.worker import persistence
 from service.worker.heartbeat import Heartbeat
 from service.worker.learned_pace import FEWEST_SAMPLES, LearnedPace
 from service.worker.worker import Worker
@@ -120,7 +120,7 @@ class Bench:
 
 @pytest.fixture
 def bench(monkeypatch: pytest.MonkeyPatch) -> Bench:
-    monkeypatch.setattr(image_drawing, "RETRY_PAUSES_SECONDS", (0.01, 0.01))
+    monkeypatch.setattr(persistence, "RETRY_PAUSES_SECONDS", (0.01, 0.01))
     return Bench()
 
 

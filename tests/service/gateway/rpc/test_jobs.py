@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import grpc
@@ -177,3 +178,12 @@ async def test_a_failed_job_tells_the_catalogued_error(door: Any) -> None:
     assert (last.failed.code, last.failed.retryable) == ("engine_unavailable", True)
     told = await get(door, job.id)
     assert (told.state, told.error) == (pb.JOB_STATE_FAILED, last.failed)
+
+
+async def test_a_variation_tells_what_it_keeps(door: Any) -> None:
+    job_id = (await create(door, spec=pb.ImageSpec(class_name="cat"))).job.id
+    assert not (await get(door, job_id)).HasField("keep_bands")
+    job = door.queue.jobs[job_id]
+    door.queue.jobs[job_id] = replace(job, request=replace(job.request, keep_bands=0))
+    told = await get(door, job_id)
+    assert (told.HasField("keep_bands"), told.keep_bands) == (True, 0)
