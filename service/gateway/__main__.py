@@ -1,4 +1,4 @@
-"""`python -m service.gateway`: serves REST until it is told to stop."""
+"""`python -m service.gateway`: serves REST, and gRPC where asked to, until it is told to stop."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import gc
 import logging
 import signal
 import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import uvicorn
 from fastapi import FastAPI
@@ -15,12 +17,33 @@ from service.gateway.access.access import check_exposure
 from service.gateway.drain import Drain
 from service.gateway.rest.app import create_app
 from service.gateway.rest.internal import internal_listener
+from service.gateway.rpc.server import RpcDoor
+from service.gateway.services import Services
 from service.jobs.redis_queue import RedisQueue
 from service.logs import configure_logs
 from service.metrics import Metrics
 from service.settings import GatewaySettings, read_settings
 
 logger = logging.getLogger(__name__)
+
+
+class _Server(uvicorn.Server):
+    """Shuts the gRPC door, if there is one, together with its own, and tells the app: by itself it
+    would wait for streams that know nothing of it."""
+
+    def __init__(self, config: uvicorn.Config, rpc: RpcDoor | None, drain: Drain) -> None:
+        super().__init__(config)
+        self._rpc = rpc
+        self._drain = drain
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        self._drain.begin()
+        async with asyncio.TaskGroup() as doors:
+            if self._rpc is not None:
+                doors.create_task(self._rpc.close())
+            doors.create_task(super().shutdown(sockets))
 
 
 def main() -> None:
@@ -58,24 +81,10 @@ async def serve(settings: GatewaySettings) -> None:
             # Without it an open stream would keep the process alive for as long as it lasts.
             timeout_graceful_shutdown=settings.shutdown_grace_seconds,
         )
-        async with internal_listener(services):
-            await _Public(config, services.drain).serve()
+        async with internal_listener(services), _rpc_door(services) as rpc:
+            await _Server(config, rpc, services.drain).serve()
     finally:
         await queue.close()
-
-
-class _Public(uvicorn.Server):
-    """Tells the app when it stops: by itself it would wait for streams that do not know."""
-
-    def __init__(self, config: uvicorn.Config, drain: Drain) -> None:
-        super().__init__(config)
-        self._drain = drain
-
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        for server in self.servers:
-            server.close()
-        self._drain.begin()
-        await super().shutdown(sockets)
 
 
 def _app(queue: RedisQueue, settings: GatewaySettings) -> FastAPI:
@@ -83,6 +92,24 @@ def _app(queue: RedisQueue, settings: GatewaySettings) -> FastAPI:
         return create_app(queue=queue, settings=settings, metrics=Metrics())
     except ValueError as error:
         raise SystemExit(f"NFIG_API_KEYS_FILE: {error}") from None
+
+
+@asynccontextmanager
+async def _rpc_door(services: Services) -> AsyncGenerator[RpcDoor | None]:
+    """Open while the block runs, if the settings name a port for it."""
+    if not services.settings.grpc_port:
+        yield None
+        return
+    door = RpcDoor(services)
+    try:
+        await door.open()
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
+    logger.info("gRPC on %s:%d", services.settings.host, door.port)
+    try:
+        yield door
+    finally:
+        await door.close()
 
 
 if __name__ == "__main__":

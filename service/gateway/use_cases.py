@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from service.domain import (
     BandCompleted,
@@ -54,6 +55,16 @@ class Preview:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UnseenBand:
+    """A drawn band without a picture: nobody asked to see it, or its preview was dropped."""
+
+    image_index: int
+    band: int
+    band_seconds: float
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class FinishedImage:
     """One image, as the job's log and picture store have it."""
 
@@ -81,10 +92,23 @@ class ImageGeneration:
         self._settings = settings
         self._metrics = metrics
         self._attendance = attendance
+        self._accepting: set[asyncio.Task[AcceptedJob]] = set()
         self._following = 0
 
-    async def follow(self, accepted: AcceptedJob) -> AsyncGenerator[Preview | FinishedImage]:
-        """Previews and images as they are drawn.
+    async def own(self, accepting: Coroutine[Any, Any, AcceptedJob]) -> AcceptedJob:
+        """The job once it is accepted; cancelled if its caller leaves at that very moment."""
+        task = asyncio.create_task(accepting)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._accepting.add(task)
+            task.add_done_callback(self._disown)
+            raise
+
+    async def follow_bands(
+        self, accepted: AcceptedJob
+    ) -> AsyncGenerator[AcceptedJob | Preview | UnseenBand | FinishedImage]:
+        """The job itself, at once; then bands and images as they are drawn.
 
         Raises the error that the job failed with, or DeadlineExceeded. The job belongs to whoever
         iterates: it is left when the iteration is given up before its end, and so cancelled
@@ -95,6 +119,7 @@ class ImageGeneration:
         self._following += 1
         self._attendance.enter(job.id)
         try:
+            yield accepted
             async with aclosing(self._log(job)) as log:
                 band_seconds: defaultdict[int, list[float]] = defaultdict(list)
                 async for logged in log:
@@ -111,6 +136,13 @@ class ImageGeneration:
             self._following -= 1
             self._attendance.leave(job.id, ended=ended)
 
+    async def follow(self, accepted: AcceptedJob) -> AsyncGenerator[Preview | FinishedImage]:
+        """As `follow_bands`, only what there is to see."""
+        async with aclosing(self.follow_bands(accepted)) as items:
+            async for item in items:
+                if isinstance(item, Preview | FinishedImage):
+                    yield item
+
     async def draw(self, accepted: AcceptedJob) -> list[FinishedImage]:
         """All images in order, drained from `follow`."""
         async with aclosing(self.follow(accepted)) as items:
@@ -124,7 +156,7 @@ class ImageGeneration:
         with suppress(TimeoutError):
             async with asyncio.timeout(2 * self._settings.queue_timeout_seconds):
                 # The server has cancelled its requests but does not wait until they have ended.
-                while self._following or self._attendance.is_leaving:
+                while self._following or self._accepting or self._attendance.is_leaving:
                     await asyncio.sleep(0.01)
 
     async def _log(self, job: Job) -> AsyncGenerator[LoggedEvent]:
@@ -151,11 +183,16 @@ class ImageGeneration:
 
     async def _shown(
         self, job: Job, logged: LoggedEvent, band_seconds: defaultdict[int, list[float]]
-    ) -> Preview | FinishedImage | None:
+    ) -> Preview | UnseenBand | FinishedImage | None:
         event = logged.event
         if isinstance(event, BandCompleted):
             band_seconds[event.image_index].append(event.seconds)
-            return await self._preview(job, event, logged.at)
+            return await self._preview(job, event, logged.at) or UnseenBand(
+                image_index=event.image_index,
+                band=event.band,
+                band_seconds=event.seconds,
+                at=logged.at,
+            )
         if isinstance(event, ImageCompleted):
             return FinishedImage(
                 image_index=event.image_index,
@@ -192,6 +229,11 @@ class ImageGeneration:
         except NotFound:
             # Not the caller's 404: we promised this picture a moment ago.
             raise Internal("the image was drawn but its picture is gone") from None
+
+    def _disown(self, accepting: asyncio.Task[AcceptedJob]) -> None:
+        if not accepting.cancelled() and accepting.exception() is None:
+            self._attendance.disown(accepting.result().job.id)
+        self._accepting.discard(accepting)
 
 
 def _raise_failure(event: Event) -> None:
