@@ -298,10 +298,10 @@ class MemoryQueue:
     async def finish(self, lease: Lease, event: TerminalEvent) -> None:
         await self._end(self._held(lease), event)
 
-    async def hand_back(self, lease: Lease) -> None:
+    async def hand_back(self, lease: Lease, *, counts: bool = False) -> None:
         record = self._held(lease)
         record.epoch += 1
-        attempts = record.job.attempts - 1
+        attempts = record.job.attempts - (not counts)
         record.job = replace(record.job, state=JobState.QUEUED, attempts=attempts)
 
     async def close(self) -> None:

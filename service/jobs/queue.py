@@ -246,7 +246,8 @@ class JobQueue(Protocol):
     async def finish(self, lease: Lease, event: TerminalEvent) -> None:
         """Terminal event, state and acknowledgement in one atomic step. Raises JobLost."""
 
-    async def hand_back(self, lease: Lease) -> None:
-        """Puts the job back at the head of the queue without counting the attempt."""
+    async def hand_back(self, lease: Lease, *, counts: bool = False) -> None:
+        """Puts the job back at the head of the queue; the attempt counts only if that is said, of a
+        job that may have been the reason. Raises JobLost."""
 
     async def close(self) -> None: ...

@@ -118,12 +118,12 @@ class RedisWorkerVerbs(RedisStore):
             )
         return answer
 
-    async def hand_back(self, lease: Lease) -> None:
+    async def hand_back(self, lease: Lease, *, counts: bool = False) -> None:
         job = lease.job
         with unavailable():
             answer = await self._scripts.hand_back(
                 keys=[self._keys.job(job.id), self._keys.waiting(job.request.model)],
-                args=[lease.epoch, GROUP, lease.worker_id],
+                args=[lease.epoch, GROUP, lease.worker_id, 0 if counts else -1],
             )
         cancel_wanted(answer, lease)
 
