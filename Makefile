@@ -4,7 +4,7 @@ BIN := .venv/bin
 SETUP := .venv/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test fuzz check bench format lock proto clean
+.PHONY: help setup demo serve test fuzz chaos check bench format lock proto clean
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 10
@@ -22,6 +22,9 @@ test: $(SETUP) ## all tests
 
 fuzz: $(SETUP) ## 10,000 and more cases of schemathesis against the REST API
 	NFIG_FUZZ_EXAMPLES=600 $(BIN)/python -m pytest -s tests/service/gateway/test_openapi_fuzz.py
+
+chaos: $(SETUP) ## attack a running stack, then check the history of what clients saw
+	$(BIN)/python -m tests.chaos $(ARGS)
 
 check: $(SETUP) ## lint, format, types, dependency rules, the proto and what it must not break
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo

@@ -56,9 +56,15 @@ def connect(url: str) -> Redis:
 
 @contextmanager
 def unavailable() -> Iterator[None]:
-    """Redis not answering becomes QueueUnavailable."""
+    """Redis not answering becomes QueueUnavailable; being cancelled meanwhile stays that."""
+    task = asyncio.current_task()
+    before = task.cancelling() if task else 0
     try:
         yield
+        if task and task.cancelling() > before:
+            # The client writes within `asyncio.wait_for`, which until Python 3.12 swallows a
+            # cancellation that comes as the write ends. Whoever cancels would wait for ever.
+            raise asyncio.CancelledError
     except _DOWN as error:
         raise _away() from error
     except ResponseError as error:

@@ -59,7 +59,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--callers", type=int, default=8, help="at once")
     parser.add_argument("--kinds", help=f"some of {','.join(FAKE)} and, with --triton, more")
     parser.add_argument("--triton", action="store_true", help="the real engine, and its faults")
-    parser.add_argument("--band-seconds", type=float, default=0.1, help="of the fake engine")
+    parser.add_argument("--band-seconds", type=float, default=0.25, help="of the fake engine")
     parser.add_argument("--unfenced", action="store_true", help="break the workers: must be caught")
     parser.add_argument("--folder", help="for logs and the history; out/chaos/SEED by default")
     return parser.parse_args()

@@ -98,14 +98,24 @@ class Clients:
                 return answer.job
             await asyncio.sleep(PAUSE_SECONDS)
 
-    async def watch(self, job: str, *, name: str = "", pause_seconds: float = 0.0) -> None:
+    async def watch(
+        self,
+        job: str,
+        *,
+        name: str = "",
+        pause_seconds: float = 0.0,
+        seconds: float = WATCH_SECONDS,
+    ) -> None:
         """To the terminal event, from one gateway or the other, going on by the last id."""
         name = name or f"watcher-{self._rng.getrandbits(64):x}"
         last = "0"
-        deadline = time.monotonic() + WATCH_SECONDS
-        while time.monotonic() < deadline:
+        deadline = asyncio.get_running_loop().time() + seconds
+        while asyncio.get_running_loop().time() < deadline:
             try:
-                async with aclosing(self._events(job, last)) as events:
+                async with (
+                    asyncio.timeout_at(deadline),
+                    aclosing(self._events(job, last)) as events,
+                ):
                     async for event in events:
                         last = event.id
                         seen = Seen(
@@ -115,7 +125,7 @@ class Clients:
                         if event.name in TERMINAL:
                             return
                         await asyncio.sleep(pause_seconds)
-            except httpx.TransportError:
+            except (httpx.TransportError, TimeoutError):
                 pass
             await asyncio.sleep(PAUSE_SECONDS)
 

@@ -18,6 +18,8 @@ from tests.chaos.stack import LEASE_SECONDS, ChaosStack, Part
 
 REST_SECONDS = (0.3, 1.5)
 """Between two faults."""
+TAKEOVER_SECONDS = 2 * LEASE_SECONDS
+"""By when another worker has found a job whose lease has lapsed."""
 Harm = Callable[[ChaosStack, random.Random], Awaitable[str]]
 """Harms, makes good, and tells whom it has met."""
 
@@ -52,8 +54,23 @@ async def stop_worker(stack: ChaosStack, rng: random.Random) -> str:
 
 
 async def pause_worker(stack: ChaosStack, rng: random.Random) -> str:
-    """For longer than its leases: it comes back while others hold its jobs."""
-    return await _pause(rng.choice(stack.workers), LEASE_SECONDS + rng.uniform(0.5, 1.2))
+    """For longer than its leases: it comes back at the moment when another has taken one over."""
+    part = rng.choice(stack.workers)
+    part.signal(signal.SIGSTOP)
+    began = time.monotonic()
+    redis = Redis.from_url(stack.redis_url)
+    try:
+        before = await _leases(redis)
+        taken = False
+        while not taken and time.monotonic() < began + TAKEOVER_SECONDS:
+            await asyncio.sleep(0.02)
+            now = await _leases(redis)
+            taken = any(now.get(job, 0) > leases for job, leases in before.items())
+    finally:
+        await redis.aclose()
+        part.signal(signal.SIGCONT)
+    how = "with a takeover" if taken else "unnoticed"
+    return f"{part.name} for {time.monotonic() - began:.2f} s, {how}"
 
 
 async def race_for_takeover(stack: ChaosStack, rng: random.Random) -> str:
@@ -155,6 +172,16 @@ async def _cut(proxy: Proxy, rng: random.Random) -> str:
     await asyncio.sleep(rng.uniform(0, 2))
     proxy.heal()
     return "all connections"
+
+
+async def _leases(redis: Redis) -> dict[str, int]:
+    """How many leases each job that has not ended has had."""
+    found = {}
+    for job in await redis.zrange("nfig:outstanding", 0, -1):
+        assert isinstance(job, bytes)
+        attempts = await redis.hget(f"nfig:job:{job.decode()}", "attempts")
+        found[job.decode()] = int(attempts or 0)
+    return found
 
 
 def _stubs(group: int) -> list[int]:

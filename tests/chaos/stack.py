@@ -37,7 +37,8 @@ _SETTINGS = {
 @dataclass(frozen=True, kw_only=True)
 class StackOptions:
     folder: Path
-    band_seconds: float = 0.1
+    band_seconds: float = 0.25
+    """So long that a worker comes back from its pause before others have drawn its jobs."""
     fenced: bool = True
     """Without, the workers are broken on purpose."""
     repository: Path | None = None

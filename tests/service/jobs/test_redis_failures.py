@@ -240,3 +240,22 @@ async def test_every_key_of_an_ended_job_expires_and_the_rest_is_bounded(
     assert await client.xlen(keys.waiting("fake")) == 0
     assert (await client.xpending(keys.waiting("fake"), "workers"))["pending"] == 0
     await queue.close()
+
+
+async def test_a_call_that_is_cancelled_ends_there_whenever_that_is(
+    redis_server: RedisServer,
+) -> None:
+    queue = RedisQueue(connect(redis_server.url), name=uuid.uuid4().hex, limits=QueueLimits())
+
+    async def go_on_for_ever() -> None:
+        while True:
+            await queue.depth()
+
+    for steps in range(60):
+        task = asyncio.create_task(go_on_for_ever())
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        task.cancel()
+        await asyncio.wait([task], timeout=2)
+        assert task.cancelled(), steps
+    await queue.close()
