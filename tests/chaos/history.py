@@ -148,9 +148,9 @@ def write(records: Iterable[Record], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w", encoding="utf-8") as file:
         for record in records:
-            file.write(json.dumps({"kind": type(record).__name__, **asdict(record)}) + "\n")
+            file.write(json.dumps({"record": type(record).__name__, **asdict(record)}) + "\n")
 
 
 def read(path: Path) -> History:
     lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
-    return History(_KINDS[line.pop("kind")](**line) for line in lines)
+    return History(_KINDS[line.pop("record")](**line) for line in lines)

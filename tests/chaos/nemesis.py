@@ -65,7 +65,7 @@ async def pause_worker(stack: ChaosStack, rng: random.Random) -> str:
         while not taken and time.monotonic() < began + TAKEOVER_SECONDS:
             await asyncio.sleep(0.02)
             now = await _leases(redis)
-            taken = any(now.get(job, 0) > leases for job, leases in before.items())
+            taken = any(now.get(job, 0) > leases > 0 for job, leases in before.items())
     finally:
         await redis.aclose()
         part.signal(signal.SIGCONT)

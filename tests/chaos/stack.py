@@ -198,7 +198,7 @@ def _gateway(logs: Path, settings: Mapping[str, str], index: int, port: int) -> 
 
 def _worker(logs: Path, settings: Mapping[str, str], index: int, options: StackOptions) -> Begin:
     def begin(start: int) -> Child:
-        signature = 0.001 * (start + 1000 * index)
+        signature = start + 1000 * index
         command = [sys.executable, "-m", "tests.chaos.worker"]
         command += [str(options.band_seconds), str(signature)]
         if options.repository is not None:

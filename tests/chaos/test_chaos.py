@@ -29,4 +29,6 @@ async def test_workers_without_a_fence_are_caught(tmp_path: Path) -> None:
     harms = {"pause-worker": FAKE["pause-worker"]}
     plan = Plan(seed=2, rounds=2, harms=harms, callers=12)
     report = await run(plan, StackOptions(folder=tmp_path, fenced=False))
-    assert any(text.startswith("one_writer_per_lease") for text in report.violations), report.text()
+    assert any(text.startswith("nobody_writes_for_a_lost_lease") for text in report.violations), (
+        report.text()
+    )

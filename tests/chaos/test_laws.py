@@ -13,6 +13,7 @@ from tests.chaos import history as histories
 from tests.chaos.history import (
     AUDIT,
     Answered,
+    Fault,
     History,
     Left,
     Record,
@@ -26,7 +27,7 @@ from tests.chaos.laws import violations
 
 JOB, GONE = "job", "gone"
 DIGESTS = ["a", "b", "c"]
-W1, W2 = 0.001, 0.002
+W1, W1_AGAIN, W2 = 1.000001, 1.000002, 1002.000001
 Records = list[Record]
 
 
@@ -72,6 +73,7 @@ def whole() -> Records:
         *log(GONE, AUDIT, bands=2, end="job.cancelled"),
         Stored(job=JOB, state="completed", shape="s"),
         Stored(job=GONE, state="cancelled", shape="s"),
+        Fault(at=2.0, kind="kill-worker", target="worker-0", over=3.0, recovered=4.0),
     ]
 
 
@@ -191,9 +193,13 @@ def abandoned_and_drawn(records: Records) -> None:
     records[find(records, Left)] = Left(at=-4.0, job=GONE)
 
 
+def two_writers(records: Records) -> None:
+    change(records, audit(records, "band.completed", 2), seconds=W1_AGAIN)
+
+
 def zombie(records: Records) -> None:
-    place = audit(records, "band.completed", 2)
-    change(records, place, seconds=W1)
+    for number in (1, 2):
+        change(records, audit(records, "band.completed", number), seconds=W1)
 
 
 @pytest.mark.parametrize(
@@ -218,7 +224,8 @@ def zombie(records: Records) -> None:
         (defect, "refusals_say_when"),
         (cancelled_and_drawn, "what_is_not_wanted_stops"),
         (abandoned_and_drawn, "what_is_not_wanted_stops"),
-        (zombie, "one_writer_per_lease"),
+        (two_writers, "nobody_writes_for_a_lost_lease"),
+        (zombie, "nobody_writes_for_a_lost_lease"),
     ],
 )
 def test_a_spoilt_history_breaks_the_law_that_speaks_of_it(

@@ -1,5 +1,6 @@
 """`python -m tests.chaos.worker BAND_SECONDS SIGNATURE [unfenced]`: a worker whose fake engine is
-slow and signs its bands: it says that each took SIGNATURE seconds.
+slow and signs its bands: it says that each took SIGNATURE seconds and
+a microsecond for every generation before it.
 
 SIGUSR1 makes its clock jump by an hour. `unfenced` breaks it on purpose: whatever it writes, it
 names the job's current epoch, as if there were no fence.
@@ -29,11 +30,14 @@ class SignedEngine(FakeEngine):
     def __init__(self, *, band_seconds: float, signature: float) -> None:
         super().__init__(band_seconds=band_seconds)
         self._signature = signature
+        self._draws = 0
 
     async def draw(self, generation: Generation) -> AsyncGenerator[DrawnBand]:
+        self._draws += 1
+        signature = self._signature + self._draws * 1e-6
         async with aclosing(super().draw(generation)) as bands:
             async for drawn in bands:
-                yield replace(drawn, seconds=self._signature)
+                yield replace(drawn, seconds=signature)
 
 
 class UnfencedQueue(RedisQueue):
