@@ -41,6 +41,8 @@ class StackOptions:
     """So long that a worker comes back from its pause before others have drawn its jobs."""
     fenced: bool = True
     """Without, the workers are broken on purpose."""
+    settings: Mapping[str, object] = field(default_factory=dict)
+    """`NFIG_*` variables that differ from those of a chaos run."""
     repository: Path | None = None
     """Of an exported model, which Triton then draws; without, a fake engine does."""
 
@@ -119,7 +121,8 @@ async def running(options: StackOptions) -> AsyncIterator[ChaosStack]:
         proxy = Proxy(port)
         proxied = f"redis://{HOST}:{await proxy.start()}/0"
         stop.push_async_callback(proxy.close)
-        settings = {name: str(value) for name, value in _SETTINGS.items()}
+        wanted = {**_SETTINGS, **options.settings}
+        settings = {name: str(value) for name, value in wanted.items()}
         settings["NFIG_REDIS_URL"] = proxied
         triton = triton_proxy = None
         if options.repository is not None:
