@@ -7,6 +7,8 @@ from typing import Literal, TypeVar
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.domain import Priority
+
 
 class QueueSettings(BaseSettings):
     """Shared by gateway and worker."""
@@ -19,6 +21,9 @@ class QueueSettings(BaseSettings):
     """Prefix of every key, so that several services can share one Redis."""
     max_queue_depth: int = Field(default=1000, ge=1)
     """Jobs waiting or running before requests are refused."""
+    queue_memory_bytes: int = Field(default=0, ge=0)
+    """What Redis holds and what accepted jobs may still come to, before requests are refused; 0
+    leaves it to four fifths of Redis' own `maxmemory`."""
     lease_seconds: float = Field(default=15.0, gt=0)
     """A worker that is silent for this long loses its jobs."""
     max_attempts: int = Field(default=3, ge=1)
@@ -67,6 +72,8 @@ class GatewaySettings(QueueSettings):
     """Of each tenant of which the keys file does not say it; 0 is no limit."""
     tenant_jobs_in_flight: int = Field(default=0, ge=0)
     """Of each tenant of which the keys file does not say it; 0 is no limit."""
+    tenant_max_priority: Priority = "high"
+    """Of each tenant of which the keys file does not say it."""
     cors_origins: str = ""
     """Origins whose pages may call the API, separated by commas, or `*`; none by default."""
     max_body_bytes: int = Field(default=16_384, ge=1)

@@ -11,6 +11,7 @@ from service.gateway.cards import Fleet, FleetCache, answered_within
 from service.gateway.drafts import Draft, complete
 from service.gateway.estimates import check_time
 from service.gateway.uploads import Uploads
+from service.jobs.footprint import footprint
 from service.jobs.progress import start_limit_ms
 from service.jobs.queue import IdempotencyKey, JobQueue, Submission
 from service.metrics import Metrics
@@ -70,12 +71,15 @@ class Admission:
             caller.limits.images_per_request or self._settings.max_images,
         )
         request = complete(draft, card, max_images=most)
+        caller.require_priority(request.priority, field=draft.name("priority"))
         fleet.require_engine(card.id)
         await self._require_time(draft, request, fleet)
         # Last, because nothing here costs as much.
         upload = await self._uploads.pixels(draft, side=card.image_size)
+        size = footprint(request, image_size=card.image_size)
         submission = await answered_within(
-            2 * self._settings.queue_timeout_seconds, self._submit(request, caller, once, upload)
+            2 * self._settings.queue_timeout_seconds,
+            self._submit(request, caller, once, upload, size),
         )
         return AcceptedJob(job=submission.job, card=card, replayed=submission.replayed)
 
@@ -85,7 +89,8 @@ class Admission:
         if pace is None or start_limit_ms(request) is None:
             return
         backlog = await answered_within(
-            self._settings.queue_timeout_seconds, self._queue.backlog(request.model)
+            self._settings.queue_timeout_seconds,
+            self._queue.backlog(request.model, ahead_of=request.priority),
         )
         check_time(draft, request, pace=pace, backlog=backlog)
 
@@ -95,9 +100,12 @@ class Admission:
         caller: Principal,
         once: IdempotencyKey | None,
         upload: bytes | None,
+        size: int,
     ) -> Submission:
         if once is None:
-            job = await self._queue.submit(request, owner=caller.owner, upload=upload)
+            job = await self._queue.submit(
+                request, owner=caller.owner, upload=upload, footprint=size
+            )
             return Submission(job=job, replayed=False)
         assert upload is None, "no door takes an image and an idempotency key"
-        return await self._queue.submit_once(request, once, owner=caller.owner)
+        return await self._queue.submit_once(request, once, owner=caller.owner, footprint=size)

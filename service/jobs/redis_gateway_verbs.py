@@ -6,8 +6,17 @@ import uuid
 from collections.abc import AsyncGenerator, Sequence
 from typing import Any
 
-from service.domain import GenerationRequest, Job, JobCancelled, JobQueued, LoggedEvent, ModelCard
-from service.errors import NotFound, QueueFull
+from service.domain import (
+    PRIORITIES,
+    GenerationRequest,
+    Job,
+    JobCancelled,
+    JobQueued,
+    LoggedEvent,
+    ModelCard,
+    Priority,
+)
+from service.errors import NotFound
 from service.jobs import codec
 from service.jobs.keys import GROUP
 from service.jobs.progress import key_conflict, over_its_jobs, start_limit_ms
@@ -16,11 +25,12 @@ from service.jobs.queue import (
     MAX_POSITION,
     Backlog,
     IdempotencyKey,
+    Memory,
     Owner,
     Submission,
     WorkerStatus,
 )
-from service.jobs.redis_answers import job_of
+from service.jobs.redis_answers import job_of, require_room
 from service.jobs.redis_connection import submitting, unavailable
 from service.jobs.redis_store import RedisStore
 from service.jobs.request_budget import RequestBudget, budget, interval_us
@@ -35,15 +45,23 @@ class RedisGatewayVerbs(RedisStore):
         *,
         owner: Owner = ANYBODY,
         upload: bytes | None = None,
+        footprint: int = 0,
     ) -> Job:
         job_id = uuid.uuid4().hex
         async with self._uploads.kept_for(job_id, upload):
-            return (await self._submit(job_id, request, owner=owner)).job
+            made = await self._submit(job_id, request, owner=owner, footprint=footprint)
+        return made.job
 
     async def submit_once(
-        self, request: GenerationRequest, once: IdempotencyKey, *, owner: Owner = ANYBODY
+        self,
+        request: GenerationRequest,
+        once: IdempotencyKey,
+        *,
+        owner: Owner = ANYBODY,
+        footprint: int = 0,
     ) -> Submission:
-        return await self._submit(uuid.uuid4().hex, request, owner=owner, once=once)
+        job_id = uuid.uuid4().hex
+        return await self._submit(job_id, request, owner=owner, once=once, footprint=footprint)
 
     async def submitted(self, once: IdempotencyKey, *, tenant: str) -> Job | None:
         key = self._keys.idempotency(tenant, once.key)
@@ -73,13 +91,14 @@ class RedisGatewayVerbs(RedisStore):
         *,
         owner: Owner = ANYBODY,
         once: IdempotencyKey | None = None,
+        footprint: int = 0,
     ) -> Submission:
         keys = self._keys
         answer = await self._call_submit(
             keys=[
                 keys.job(job_id),
                 keys.log(job_id),
-                keys.waiting(request.model),
+                keys.waiting(request.model, request.priority),
                 keys.outstanding,
                 keys.in_flight(owner.tenant),
                 *([keys.idempotency(owner.tenant, once.key)] if once else []),
@@ -94,11 +113,13 @@ class RedisGatewayVerbs(RedisStore):
                 -1 if (limit := start_limit_ms(request)) is None else limit,
                 owner.tenant,
                 -1 if owner.max_jobs is None else owner.max_jobs,
+                request.priority,
+                footprint,
+                self._limits.memory_bytes,
                 *([once.fingerprint, keys.job_prefix] if once else []),
             ],
         )
-        if answer[0] == b"full":
-            raise QueueFull(f"the queue holds its {self._limits.max_depth} jobs", retry_after_s=1.0)
+        require_room(answer[0], self._limits)
         if answer[0] == b"over":
             raise over_its_jobs(owner.max_jobs)
         if answer[0] == b"conflict":
@@ -130,18 +151,28 @@ class RedisGatewayVerbs(RedisStore):
         with unavailable():
             answer = await self._scripts.position(
                 keys=[self._keys.job(job_id)],
-                args=[GROUP, MAX_POSITION, self._keys.waiting_prefix],
+                args=[GROUP, MAX_POSITION, self._keys.waiting_prefix, self._head_start_ms],
             )
         if answer == -2:
             raise NotFound(f"there is no job {job_id}", field="job_id")
         return None if answer < 0 else int(answer)
 
-    async def backlog(self, model: str) -> Backlog:
+    async def backlog(self, model: str, *, ahead_of: Priority | None = None) -> Backlog:
+        place = PRIORITIES.index(ahead_of or "low") + 1
+        most = self._limits.max_depth
         with unavailable():
-            waiting, running = await self._scripts.backlog(
-                keys=[self._keys.waiting(model)], args=[GROUP, MAX_POSITION]
+            waiting, running, ahead = await self._scripts.backlog(
+                keys=self._keys.all_waiting(model), args=[GROUP, most, place, self._head_start_ms]
             )
-        return Backlog(waiting=int(waiting), running=int(running))
+        return Backlog(waiting=int(waiting if ahead_of is None else ahead), running=int(running))
+
+    async def memory(self) -> Memory:
+        with unavailable():
+            answer = await self._scripts.memory(
+                keys=[self._keys.outstanding], args=[self._limits.memory_bytes]
+            )
+        used, promised, most = map(int, answer)
+        return Memory(used=used, promised=promised, most=most or None)
 
     async def picture(self, job_id: str, digest: str) -> bytes:
         with unavailable():
@@ -151,10 +182,11 @@ class RedisGatewayVerbs(RedisStore):
         return content
 
     async def cancel(self, job_id: str) -> None:
-        model = (await self.job(job_id)).request.model
+        request = (await self.job(job_id)).request
+        waiting = self._keys.waiting(request.model, request.priority)
         with unavailable():
             answer = await self._scripts.cancel(
-                keys=self._keys_to_end(job_id, model),
+                keys=self._keys_to_end(job_id, waiting),
                 args=[GROUP, job_id, codec.encode_event(JobCancelled()), self._retention_ms],
             )
         if answer == b"missing":

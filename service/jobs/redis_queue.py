@@ -1,7 +1,7 @@
 """The queue in Redis (7.0 or later): streams, and one Lua script for every transition.
 
-A job is pending in its model's stream for as long as it is leased; a lease is prolonged by
-claiming the entry anew, and lapses when the entry has been idle for `lease_seconds`.
+A job is pending in the stream of its model and priority for as long as it is leased; a lease is
+prolonged by claiming the entry anew, and lapses when that has been idle for `lease_seconds`.
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from typing import Self
 from service.jobs.queue import QueueLimits
 from service.jobs.redis_connection import connect
 from service.jobs.redis_gateway_verbs import RedisGatewayVerbs
+from service.jobs.redis_operator_verbs import RedisOperatorVerbs
 from service.jobs.redis_worker_verbs import RedisWorkerVerbs
 from service.settings import QueueSettings
 
 
-class RedisQueue(RedisGatewayVerbs, RedisWorkerVerbs):
+class RedisQueue(RedisGatewayVerbs, RedisWorkerVerbs, RedisOperatorVerbs):
     """`JobQueue` on one Redis."""
 
     @classmethod
@@ -26,5 +27,6 @@ class RedisQueue(RedisGatewayVerbs, RedisWorkerVerbs):
             lease_seconds=settings.lease_seconds,
             max_attempts=settings.max_attempts,
             retention_seconds=settings.retention_seconds,
+            memory_bytes=settings.queue_memory_bytes,
         )
         return cls(connect(settings.redis_url), name=settings.queue_name, limits=limits)

@@ -25,6 +25,7 @@ class RedisStore:
         self._keys = Keys(prefix=name)
         self._limits = limits
         self._scripts = Scripts(redis)
+        self._head_start_ms = int(limits.head_start_seconds * 1000)
         self._retention_ms = int(limits.retention_seconds * 1000)
         self._log = RedisLog(redis, self._keys)
         self._uploads = RedisUploads(redis, self._keys, ttl_seconds=limits.upload_seconds)
@@ -39,13 +40,13 @@ class RedisStore:
         await self._log.close()
         await self._redis.aclose()
 
-    def _keys_to_end(self, job_id: str, model: str) -> Sequence[str]:
+    def _keys_to_end(self, job_id: str, waiting: str) -> Sequence[str]:
         """What the scripts that end a job touch."""
         keys = self._keys
         return [
             keys.job(job_id),
             keys.log(job_id),
             keys.pictures(job_id),
-            keys.waiting(model),
+            waiting,
             keys.outstanding,
         ]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.domain import JobState, PictureFormat
+from service.domain import JobState, PictureFormat, Priority
 
 
 class JobBody(BaseModel):
@@ -48,6 +48,9 @@ class JobBody(BaseModel):
     )
     start_within_ms: int | None = Field(
         None, description="Milliseconds from now within which drawing must begin."
+    )
+    priority: Priority | None = Field(
+        None, description="Who goes first where jobs wait. Default normal."
     )
 
 
@@ -106,6 +109,7 @@ class JobAnswer(BaseModel):
     """Of a variation: how many of the first bands are those of the uploaded image."""
     deadline_ms: int | None
     start_within_ms: int | None
+    priority: Priority
     images: list[JobImage]
     error: JobError | None
     urls: JobUrls

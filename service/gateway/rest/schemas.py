@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.domain import PictureFormat
+from service.domain import PictureFormat, Priority
 from service.gateway.cards import EngineState
 
 
@@ -62,6 +62,9 @@ class ImageOptions(BaseModel):
     )
     start_within_ms: int | None = Field(
         None, description="Milliseconds from now within which drawing must begin."
+    )
+    priority: Priority | None = Field(
+        None, description="Who goes first where jobs wait. Default normal."
     )
 
 

@@ -137,7 +137,8 @@ async def compare(url: str, operations: Sequence[tuple[Any, ...]]) -> None:
         for verb, *arguments in operations:
             if verb == "lapse":
                 offset += 2 * LEASE_SECONDS
-                await lapse(client, Keys(prefix=name).waiting("fake"))
+                for waiting in Keys(prefix=name).all_waiting("fake"):
+                    await lapse(client, waiting)
                 continue
             ours = await memory.do(verb, arguments)
             assert await redis.do(verb, arguments) == ours, (verb, arguments)
@@ -163,7 +164,7 @@ async def lapse(client: Any, waiting: str) -> None:
             await client.xclaim(
                 waiting,
                 GROUP,
-                pending["consumer"],
+                GROUP,
                 0,
                 [pending["message_id"]],
                 idle=int(2000 * LEASE_SECONDS),
