@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.domain import Priority
@@ -16,7 +16,15 @@ class QueueSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="NFIG_", extra="ignore")
 
     redis_url: str = "redis://127.0.0.1:6379/0"
-    """`redis://`, `rediss://` or `unix://` URL."""
+    """`redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `rediss+sentinel://` URL."""
+    redis_username: str | None = None
+    """Of Redis' access control list; the URL may say it too."""
+    redis_password: SecretStr | None = None
+    """Of Redis; the URL may say it too, but is more easily seen."""
+    redis_sentinel_password: SecretStr | None = None
+    """Of the sentinels, where it is asked for."""
+    redis_ca_file: str | None = None
+    """Certificates that may sign the server's, for TLS; the system's by default."""
     queue_name: str = "nfig"
     """Prefix of every key, so that several services can share one Redis."""
     max_queue_depth: int = Field(default=1000, ge=1)

@@ -31,7 +31,7 @@ from service.jobs.queue import (
     WorkerStatus,
 )
 from service.jobs.redis_answers import job_of, require_room
-from service.jobs.redis_connection import submitting, unavailable
+from service.jobs.redis_failures import submitting, unavailable
 from service.jobs.redis_store import RedisStore
 from service.jobs.request_budget import RequestBudget, budget, interval_us
 

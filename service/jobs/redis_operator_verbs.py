@@ -13,7 +13,7 @@ from service.jobs.dead_letters import DeadLetter, no_letter, no_upload
 from service.jobs.keys import GROUP
 from service.jobs.progress import start_limit_ms
 from service.jobs.redis_answers import job_of, require_room
-from service.jobs.redis_connection import submitting, unavailable
+from service.jobs.redis_failures import submitting, unavailable
 from service.jobs.redis_store import RedisStore
 
 Fields = Mapping[bytes, bytes]

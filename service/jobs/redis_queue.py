@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from typing import Self
 
+from pydantic import SecretStr
+
 from service.jobs.queue import QueueLimits
-from service.jobs.redis_connection import connect
+from service.jobs.redis_connection import Credentials, connect
 from service.jobs.redis_gateway_verbs import RedisGatewayVerbs
 from service.jobs.redis_operator_verbs import RedisOperatorVerbs
 from service.jobs.redis_worker_verbs import RedisWorkerVerbs
@@ -21,7 +23,7 @@ class RedisQueue(RedisGatewayVerbs, RedisWorkerVerbs, RedisOperatorVerbs):
 
     @classmethod
     def from_settings(cls, settings: QueueSettings) -> Self:
-        """Connects when first used."""
+        """Connects when first used. Raises ValueError that names the setting."""
         limits = QueueLimits(
             max_depth=settings.max_queue_depth,
             lease_seconds=settings.lease_seconds,
@@ -29,4 +31,18 @@ class RedisQueue(RedisGatewayVerbs, RedisWorkerVerbs, RedisOperatorVerbs):
             retention_seconds=settings.retention_seconds,
             memory_bytes=settings.queue_memory_bytes,
         )
-        return cls(connect(settings.redis_url), name=settings.queue_name, limits=limits)
+        credentials = Credentials(
+            username=settings.redis_username,
+            password=_secret(settings.redis_password),
+            sentinel_password=_secret(settings.redis_sentinel_password),
+            ca_file=settings.redis_ca_file,
+        )
+        try:
+            client = connect(settings.redis_url, credentials)
+        except ValueError as error:
+            raise ValueError(f"NFIG_REDIS_URL {error}") from None
+        return cls(client, name=settings.queue_name, limits=limits)
+
+
+def _secret(value: SecretStr | None) -> str | None:
+    return None if value is None else value.get_secret_value()

@@ -9,7 +9,8 @@ from redis.asyncio import Redis
 
 from service.jobs.keys import Keys
 from service.jobs.queue import QueueLimits
-from service.jobs.redis_connection import unavailable
+from service.jobs.redis_check import require_usable
+from service.jobs.redis_failures import unavailable
 from service.jobs.redis_log import RedisLog
 from service.jobs.redis_registry import RedisRegistry
 from service.jobs.redis_scripts import Scripts
@@ -35,6 +36,10 @@ class RedisStore:
     async def ping(self) -> None:
         with unavailable():
             await self._redis.ping()
+
+    async def require_usable(self) -> None:
+        """For the start of a process. Raises ValueError that says what to change."""
+        await require_usable(self._redis)
 
     async def close(self) -> None:
         await self._log.close()

@@ -19,7 +19,7 @@ from service.jobs.progress import (
 )
 from service.jobs.queue import MODEL_TTL_SECONDS, Lease, WorkerStatus
 from service.jobs.redis_answers import cancel_wanted, job_of
-from service.jobs.redis_connection import unavailable
+from service.jobs.redis_failures import unavailable
 from service.jobs.redis_reader import BLOCK_SECONDS
 from service.jobs.redis_store import RedisStore
 

@@ -34,6 +34,7 @@ from service.domain import (
     LoggedEvent,
     ModelCard,
     Picture,
+    Priority,
 )
 from service.engine.fake_engine import FakeEngine
 from service.errors import NotFound, QueueUnavailable
@@ -121,6 +122,7 @@ class ScriptedQueue:
         *,
         owner: Owner = ANYBODY,
         upload: bytes | None = None,
+        footprint: int = 0,
     ) -> Job:
         await self._answer()
         if self.refuse_submit is not None:
@@ -139,7 +141,12 @@ class ScriptedQueue:
         return job
 
     async def submit_once(
-        self, request: GenerationRequest, once: IdempotencyKey, *, owner: Owner = ANYBODY
+        self,
+        request: GenerationRequest,
+        once: IdempotencyKey,
+        *,
+        owner: Owner = ANYBODY,
+        footprint: int = 0,
     ) -> Submission:
         return Submission(job=await self.submit(request, owner=owner), replayed=False)
 
@@ -187,7 +194,7 @@ class ScriptedQueue:
         await self._answer()
         return None
 
-    async def backlog(self, model: str) -> Backlog:
+    async def backlog(self, model: str, *, ahead_of: Priority | None = None) -> Backlog:
         await self._answer()
         return self.has_backlog
 
