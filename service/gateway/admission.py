@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.domain import GenerationRequest, Job, ModelCard
 from service.errors import ServiceError, catalogued
@@ -70,8 +70,8 @@ class Admission:
             self._settings.max_images,
             caller.limits.images_per_request or self._settings.max_images,
         )
-        request = complete(draft, card, max_images=most)
-        caller.require_priority(request.priority, field=draft.name("priority"))
+        priority = caller.priority(draft.priority, field=draft.name("priority"))
+        request = complete(replace(draft, priority=priority), card, max_images=most)
         fleet.require_engine(card.id)
         await self._require_time(draft, request, fleet)
         # Last, because nothing here costs as much.

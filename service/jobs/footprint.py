@@ -21,8 +21,8 @@ def footprint(request: GenerationRequest, *, image_size: int) -> int:
     """Bytes that the job, its log, its pictures and its upload may come to together."""
     pixels = 3 * image_size**2
     pictures = len(request.previews) + 1
-    # Noise as a PNG has a byte more per row, as a JPEG of the highest quality about a fifth more.
-    picture = pixels + pixels // 4 + PICTURE_BYTES
+    # Noise as a JPEG of the highest quality is more than a third larger than its pixels.
+    picture = pixels + pixels // 2 + PICTURE_BYTES
     events = request.bands + 1
     upload = 0 if request.keep_bands is None else pixels
     per_image = pictures * picture + events * EVENT_BYTES

@@ -57,12 +57,27 @@ def connect(url: str, credentials: Credentials = NONE_ASKED) -> Redis:
         options |= _given(ssl_ca_certs=credentials.ca_file)
     try:
         if scheme in ("redis+sentinel", "rediss+sentinel"):
-            pool = BlockingConnectionPool(**options, **_through_sentinel(url, credentials))
+            pool: BlockingConnectionPool = SentinelPool(
+                **options, **_through_sentinel(url, credentials)
+            )
         else:
             pool = BlockingConnectionPool.from_url(url, **options)
     except ValueError as error:
         raise ValueError(f"must be a {SCHEMES} URL: {error}") from None
     return Redis.from_pool(pool)
+
+
+class SentinelPool(BlockingConnectionPool):
+    """Its connections to the sentinels end with it."""
+
+    def __init__(self, *, sentinel: Sentinel, **options: Any) -> None:
+        super().__init__(sentinel=sentinel, **options)
+        self._sentinel = sentinel
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        for client in self._sentinel.sentinels:
+            await client.aclose()
 
 
 class PrimaryConnection(Connection):
@@ -101,6 +116,7 @@ def _through_sentinel(url: str, credentials: Credentials) -> Mapping[str, Any]:
     access = {
         "socket_connect_timeout": CONNECT_SECONDS,
         "socket_timeout": ANSWER_SECONDS,
+        "retry": Retry(NoBackoff(), 0),  # there are others to ask
         **_given(password=credentials.sentinel_password),
         **({"ssl": True, **_given(ssl_ca_certs=credentials.ca_file)} if tls else {}),
     }

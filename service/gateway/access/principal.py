@@ -35,11 +35,18 @@ class Principal:
         assert not self.by_link, "who only has a link may not submit"
         return Owner(tenant=self.tenant, max_jobs=self.limits.jobs_in_flight)
 
-    def require_priority(self, priority: Priority, *, field: str) -> None:
-        """Raises PriorityNotAllowed, by the caller's name for the field."""
-        most = self.limits.max_priority or PRIORITIES[0]
-        if PRIORITIES.index(priority) < PRIORITIES.index(most):
-            raise PriorityNotAllowed(f"{field} must be {most} or lower for you", field=field)
+    def priority(self, wanted: Priority | None, *, field: str) -> Priority:
+        """Who does not say gets normal, or what it may have at most.
+
+        Raises PriorityNotAllowed, by the caller's name for the field.
+        """
+        most = PRIORITIES.index(self.limits.max_priority or PRIORITIES[0])
+        if wanted is None:
+            return PRIORITIES[max(most, PRIORITIES.index("normal"))]
+        if PRIORITIES.index(wanted) < most:
+            text = f"{field} must be {PRIORITIES[most]} or lower for you"
+            raise PriorityNotAllowed(text, field=field)
+        return wanted
 
     def require_sight_of(self, job: Job) -> None:
         """Raises NotFound for another tenant's job, just as for one that does not exist."""
