@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import shutil
 import ssl
 import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -175,3 +177,32 @@ async def test_tls_with_a_password(server: Server, tls_url: str, certificate: Pa
 async def test_a_certificate_that_nobody_vouches_for_ends_the_start(tls_url: str) -> None:
     with pytest.raises(ValueError, match="NFIG_REDIS_CA_FILE"):
         await is_usable(queue_of(tls_url))
+
+
+@pytest.mark.parametrize("module", ["service.gateway", "service.worker"])
+@pytest.mark.parametrize(
+    ("settings", "named"),
+    [
+        ({"NFIG_REDIS_URL": "http://127.0.0.1"}, "NFIG_REDIS_URL must be a redis://"),
+        ({"NFIG_REDIS_PASSWORD": "wrong"}, "NFIG_REDIS_PASSWORD"),
+    ],
+)
+async def test_a_process_that_cannot_start_says_why_in_one_line(
+    server: Server, module: str, settings: dict[str, str], named: str
+) -> None:
+    await server.admin.config_set("requirepass", PASSWORD)
+    environment = {
+        **os.environ,
+        "NFIG_REDIS_URL": server.url,
+        "NFIG_PORT": "0",
+        "NFIG_WORKER_PORT": "0",
+        "NFIG_ENGINE": "fake",
+        **settings,
+    }
+    command = [sys.executable, "-m", module]
+    ended = await asyncio.to_thread(
+        subprocess.run, command, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert ended.returncode == 1
+    assert named in ended.stderr.splitlines()[-1]
+    assert "Traceback" not in ended.stderr
