@@ -9,15 +9,14 @@ local now_ms = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local all_waiting, all_running, ahead = 0, 0, 0
 for place, waiting in ipairs(KEYS) do
   if exists(waiting) then
-    local handed_back = num_handed_back(waiting, group, '+', most)
-    local running = redis.call('XPENDING', waiting, group)[1] - handed_back
-    local here = redis.call('XLEN', waiting) - running
+    local here, running = waiting_and_running(waiting, group, most)
     all_waiting, all_running = all_waiting + here, all_running + running
     if place <= mine then
       ahead = ahead + here
     else
       local limit = now_ms - (place - mine) * ARGV[4]
-      ahead = ahead + handed_back + num_before(waiting, group, limit, false, most)
+      ahead = ahead + num_handed_back(waiting, group, '+', most)
+        + num_before(waiting, group, limit, false, most)
     end
   end
 end

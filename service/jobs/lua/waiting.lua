@@ -39,3 +39,32 @@ local function num_before(waiting, group, limit, even, most)
   return #fresh
 end
 
+-- How many go before an entry of the stream at `mine`, counted up to `most`. What was handed back
+-- goes before what no worker has had yet, best priority first.
+local function jobs_ahead(streams, mine, entry, group, most, head_start_ms)
+  local waits_again = #redis.call('XPENDING', streams[mine], group, entry, entry, 1) == 1
+  local my_turn = turn(entry, mine, head_start_ms)
+  local ahead = 0
+  for place, waiting in ipairs(streams) do
+    if exists(waiting) and not (waits_again and place > mine) then
+      local before = waits_again and place == mine and '(' .. entry or '+'
+      ahead = ahead + num_handed_back(waiting, group, before, most)
+      if not waits_again and place == mine then
+        ahead = ahead + #redis.call('XRANGE', waiting, '(' .. last_delivered(waiting, group),
+          '(' .. entry, 'COUNT', most)
+      elseif not waits_again then
+        local limit = my_turn + (2 - place) * head_start_ms
+        ahead = ahead + num_before(waiting, group, limit, place < mine, most)
+      end
+    end
+  end
+  return math.min(ahead, most)
+end
+
+-- How many wait and how many run; of those that were handed back, up to `most` are told from these.
+local function waiting_and_running(waiting, group, most)
+  local pending = redis.call('XPENDING', waiting, group)[1]
+  local running = pending - num_handed_back(waiting, group, '+', most)
+  return redis.call('XLEN', waiting) - running, running
+end
+
