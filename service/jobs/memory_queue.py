@@ -42,6 +42,7 @@ from service.jobs.queue import (
     Lease,
     Owner,
     QueueLimits,
+    Standing,
     Submission,
     WorkerStatus,
 )
@@ -109,9 +110,9 @@ class MemoryQueue:
         return job
 
     async def submit_once(
-        self, request: GenerationRequest, once: IdempotencyKey, *, owner: Owner = ANYBODY
+        self, request: GenerationRequest, once: IdempotencyKey | None, *, owner: Owner = ANYBODY
     ) -> Submission:
-        taken = await self.submitted(once, tenant=owner.tenant)
+        taken = None if once is None else await self.submitted(once, tenant=owner.tenant)
         if taken is None:
             return await self._submit(request, owner=owner, once=once)
         return Submission(job=taken, replayed=True)
@@ -154,7 +155,10 @@ class MemoryQueue:
         self._records[job.id] = _Record(job=job, once=once, start_by=start_by)
         self._outstanding[job.id] = self._records[job.id]
         await self._append(self._records[job.id], JobQueued())
-        return Submission(job=job, replayed=False)
+        position = await self.position(job.id)
+        assert position is not None
+        running = (await self.backlog(request.model)).running
+        return Submission(job=job, standing=Standing(position=position, running=running))
 
     async def job(self, job_id: str) -> Job:
         return self._record(job_id).job

@@ -17,14 +17,14 @@ class Scripts:
     """One attribute per script; what each takes and returns stands in its head comment."""
 
     def __init__(self, redis: Redis) -> None:
-        self.submit = _script(redis, "submit")
+        self.submit = _script(redis, "standing", "submit")
         self.lease = _script(redis, "ending", "lease")
         self.renew = _script(redis, "renew")
         self.publish = _script(redis, "publish")
         self.finish = _script(redis, "ending", "finish")
         self.hand_back = _script(redis, "hand_back")
-        self.position = _script(redis, "position")
-        self.backlog = _script(redis, "backlog")
+        self.position = _script(redis, "standing", "position")
+        self.backlog = _script(redis, "standing", "backlog")
         self.cancel = _script(redis, "ending", "cancel")
         self.count_request = _script(redis, "count_request")
         self.fail_late = _script(redis, "ending", "fail_late")

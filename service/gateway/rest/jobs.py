@@ -74,7 +74,8 @@ def router() -> APIRouter:
         job = accepted.job
         logger.info("request %s became job %s", request_id(request.scope), job.id)
         wait = preferences.wait_seconds or 0
-        outcome = services.jobs.outcome(job, within_seconds=wait, new=not accepted.replayed)
+        standing = accepted.standing
+        outcome = services.jobs.outcome(job, within_seconds=wait, standing=standing)
         status = await (while_connected(request.receive, outcome) if wait > 0 else outcome)
         headers = {"location": JobAddresses(request, job.id).job, **preferences.headers()}
         if accepted.replayed:
