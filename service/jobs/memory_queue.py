@@ -150,15 +150,19 @@ class MemoryQueue:
             created_at=self._clock(),
             tenant=owner.tenant,
         )
+        standing = self._standing_of_next(request.model)
         limit = start_limit_ms(request)
         start_by = None if limit is None else job.created_at + limit / 1000
         self._records[job.id] = _Record(job=job, once=once, start_by=start_by)
         self._outstanding[job.id] = self._records[job.id]
         await self._append(self._records[job.id], JobQueued())
-        position = await self.position(job.id)
-        assert position is not None
-        running = (await self.backlog(request.model)).running
-        return Submission(job=job, standing=Standing(position=position, running=running))
+        return Submission(job=job, standing=standing)
+
+    def _standing_of_next(self, model: str) -> Standing:
+        everyone = [record.job for record in self._outstanding.values()]
+        states = [job.state for job in everyone if job.request.model == model]
+        waiting = min(states.count(JobState.QUEUED), MAX_POSITION)
+        return Standing(position=waiting, running=states.count(JobState.RUNNING))
 
     async def job(self, job_id: str) -> Job:
         return self._record(job_id).job
