@@ -151,11 +151,11 @@ def _stopwatch(server: Server) -> Callable[[], float]:
 
 
 def main(
-    requests: Annotated[int, typer.Option(help="Jobs created.")] = 10_000,
+    requests: Annotated[int, typer.Option(help="Jobs created.")] = 9000,
     streams: Annotated[int, typer.Option(help="Streams at once, of a job each.")] = 32,
-    bands: Annotated[int, typer.Option(help="Bands of each stream.")] = 100,
+    bands: Annotated[int, typer.Option(help="Bands of each stream.")] = 300,
     gap_ms: Annotated[float, typer.Option(help="Time between two bands of a stream.")] = 50.0,
-    rounds: Annotated[int, typer.Option(help="Turns that each of the two takes.")] = 5,
+    rounds: Annotated[int, typer.Option(help="Turns that each of the two takes.")] = 3,
 ) -> None:
     """Time on a core per request and per band, beside bare FastAPI."""
     report = measure(requests=requests, streams=streams, bands=bands, gap_ms=gap_ms, rounds=rounds)
