@@ -114,6 +114,11 @@ class Watcher(asyncio.Protocol):
         whole = b"".join(data for _, data in self.pieces)
         return _read_head(whole.partition(b"\r\n\r\n")[0])[1]
 
+    def bands(self) -> list[tuple[int, float]]:
+        """Bands in the order in which they came, and when, on the clock of `time.perf_counter`."""
+        came = [event for event in self.events() if event.name == "band.completed"]
+        return [(event.data["band"], event.at) for event in came]
+
     def events(self) -> list[TimedEvent]:
         """Raises RuntimeError unless the answer is a whole stream."""
         whole = b"".join(data for _, data in self.pieces)
