@@ -12,6 +12,10 @@ from typing import Literal
 
 PictureFormat = Literal["png", "jpeg", "webp"]
 
+Priority = Literal["high", "normal", "low"]
+PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
+"""Best first."""
+
 ANONYMOUS = "anonymous"
 """The tenant of every caller where no keys are asked for."""
 
@@ -106,6 +110,8 @@ class GenerationRequest:
     """Milliseconds from acceptance to the images, which have the bands that fit; None: no hurry."""
     start_within_ms: int | None
     """Milliseconds from acceptance to the first lease, without which the job fails."""
+    priority: Priority
+    """Who goes first where jobs wait; see `QueueLimits.head_start_seconds`."""
 
 
 @dataclass(frozen=True, kw_only=True)

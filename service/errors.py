@@ -12,6 +12,7 @@ ServiceError
         IdempotencyConflict  the idempotency key belongs to another request
         DeadlineTooShort  not even the first band would be drawn by then, however short the queue
     InvalidApiKey         no key was sent, or none that is known here
+    PriorityNotAllowed    the caller may not ask for so high a priority
     NotFound              no such job or path, or it has expired, or it is not the caller's
     Refused               not now: says when to come back
         RateLimitExceeded the caller is over a limit of its own
@@ -86,6 +87,10 @@ class DeadlineTooShort(InvalidRequest):
 
 
 class InvalidApiKey(ServiceError):
+    pass
+
+
+class PriorityNotAllowed(ServiceError):
     pass
 
 
@@ -199,6 +204,9 @@ CATALOGUE: dict[type[ServiceError], CatalogueEntry] = {
     ),
     InvalidApiKey: _entry(
         "invalid_api_key", 401, "UNAUTHENTICATED", "No API key was sent, or none that is known"
+    ),
+    PriorityNotAllowed: _entry(
+        "priority_not_allowed", 403, "PERMISSION_DENIED", "The caller may not have this priority"
     ),
     NotFound: _entry("not_found", 404, "NOT_FOUND", "It does not exist, or has expired"),
     RateLimitExceeded: _entry(

@@ -61,7 +61,7 @@ async def serve(settings: GatewaySettings) -> None:
     # uvicorn raises the signal again once it has stopped; by then it has had its effect.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: None)
-    queue = RedisQueue.from_settings(settings)
+    queue = await _queue(settings)
     try:
         app = _app(queue, settings)
         services = app.state.services
@@ -85,6 +85,15 @@ async def serve(settings: GatewaySettings) -> None:
             await _Server(config, rpc, services.drain).serve()
     finally:
         await queue.close()
+
+
+async def _queue(settings: GatewaySettings) -> RedisQueue:
+    try:
+        queue = RedisQueue.from_settings(settings)
+        await queue.require_usable()
+    except ValueError as error:
+        raise SystemExit(f"gateway: {error}") from None
+    return queue
 
 
 def _app(queue: RedisQueue, settings: GatewaySettings) -> FastAPI:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.domain import GenerationRequest, Job, ModelCard
 from service.errors import ServiceError, catalogued
@@ -12,8 +12,9 @@ from service.gateway.cards import Fleet, FleetCache, answered_within
 from service.gateway.drafts import Draft, complete
 from service.gateway.estimates import check_time
 from service.gateway.uploads import Uploads
+from service.jobs.footprint import footprint
 from service.jobs.progress import start_limit_ms
-from service.jobs.queue import Attendee, IdempotencyKey, JobQueue, Submission
+from service.jobs.queue import Attendee, IdempotencyKey, JobQueue, Standing, Submission
 from service.metrics import Metrics
 from service.settings import GatewaySettings
 
@@ -26,6 +27,8 @@ class AcceptedJob:
     card: ModelCard
     replayed: bool = False
     """Its idempotency key had been used before, for this job."""
+    standing: Standing | None = None
+    """As of its `Submission`."""
 
 
 class Admission:
@@ -84,17 +87,24 @@ class Admission:
             self._settings.max_images,
             caller.limits.images_per_request or self._settings.max_images,
         )
-        request = complete(draft, card, max_images=most)
+        priority = caller.priority(draft.priority, field=draft.name("priority"))
+        request = complete(replace(draft, priority=priority), card, max_images=most)
         fleet.require_engine(card.id)
         await self._require_time(draft, request, fleet)
         # Last, because nothing here costs as much.
         upload = await self._uploads.pixels(draft, side=card.image_size)
+        size = footprint(request, image_size=card.image_size)
         attendee = self._attendance.attendee if attached else None
         submission = await answered_within(
             2 * self._settings.queue_timeout_seconds,
-            self._submit(request, caller, once, upload, attendee),
+            self._submit(request, caller, once, upload, size, attendee),
         )
-        return AcceptedJob(job=submission.job, card=card, replayed=submission.replayed)
+        return AcceptedJob(
+            job=submission.job,
+            card=card,
+            replayed=submission.replayed,
+            standing=submission.standing,
+        )
 
     async def _require_time(self, draft: Draft, request: GenerationRequest, fleet: Fleet) -> None:
         """Raises DeadlineTooShort, DeadlineUnattainable, QueueUnavailable."""
@@ -102,7 +112,8 @@ class Admission:
         if pace is None or start_limit_ms(request) is None:
             return
         backlog = await answered_within(
-            self._settings.queue_timeout_seconds, self._queue.backlog(request.model)
+            self._settings.queue_timeout_seconds,
+            self._queue.backlog(request.model, ahead_of=request.priority),
         )
         check_time(draft, request, pace=pace, backlog=backlog)
 
@@ -112,13 +123,15 @@ class Admission:
         caller: Principal,
         once: IdempotencyKey | None,
         upload: bytes | None,
+        size: int,
         attendee: Attendee | None,
     ) -> Submission:
-        if once is None:
-            job = await self._queue.submit(
-                request, owner=caller.owner, upload=upload, attendee=attendee
+        if upload is None:
+            return await self._queue.submit_once(
+                request, once, owner=caller.owner, footprint=size, attendee=attendee
             )
-            return Submission(job=job, replayed=False)
-        assert attendee is None, "no door attaches a job that a key may find again"
-        assert upload is None, "no door takes an image and an idempotency key"
-        return await self._queue.submit_once(request, once, owner=caller.owner)
+        assert once is None, "no door takes an image and an idempotency key"
+        job = await self._queue.submit(
+            request, owner=caller.owner, upload=upload, footprint=size, attendee=attendee
+        )
+        return Submission(job=job)

@@ -6,11 +6,10 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from service.domain import (
+    PRIORITIES,
     BandCompleted,
-    Event,
     GenerationRequest,
     ImageCompleted,
     Job,
@@ -20,11 +19,14 @@ from service.domain import (
     JobState,
     LoggedEvent,
     ModelCard,
+    Priority,
     TerminalEvent,
     is_terminal,
 )
-from service.errors import JobLost, NotFound, QueueFull
+from service.errors import NotFound
+from service.jobs.dead_letters import DeadLetter, no_letter, no_upload
 from service.jobs.event_ids import parse_event_id
+from service.jobs.memory_store import Grave, MemoryStore, Record
 from service.jobs.progress import (
     FAILED_BY_ATTEMPTS,
     NOT_STARTED,
@@ -32,7 +34,6 @@ from service.jobs.progress import (
     over_its_jobs,
     progress_of,
     start_limit_ms,
-    state_after,
 )
 from service.jobs.queue import (
     ANYBODY,
@@ -43,61 +44,24 @@ from service.jobs.queue import (
     Lease,
     Owner,
     QueueLimits,
+    Standing,
     Submission,
     WorkerStatus,
 )
 from service.jobs.request_budget import RequestBudget, budget, interval_us, take
 
 
-@dataclass(kw_only=True)
-class _Record:
-    """One job with everything that Redis would keep of it."""
-
-    job: Job
-    once: IdempotencyKey | None = None
-    epoch: int = 0
-    lease_until: float = 0.0
-    cancel_wanted: bool = False
-    start_by: float | None = None
-    """Until its first lease."""
-    progress: dict[int, int] = field(default_factory=dict)
-    log: list[LoggedEvent] = field(default_factory=list)
-    pictures: dict[str, bytes] = field(default_factory=dict)
-    expires_at: float | None = None
-    attendees: dict[str, float] = field(default_factory=dict)
-    """Until when they have said that they wait."""
-    upload: bytes | None = None
-    upload_until: float = 0.0
-
-    def has_key(self, once: IdempotencyKey, tenant: str) -> bool:
-        mine = self.once is not None and self.once.key == once.key
-        return mine and self.job.tenant == tenant
-
-    def is_unwanted(self, now: float) -> bool:
-        abandoned = self.job.attached and all(until < now for until in self.attendees.values())
-        return self.cancel_wanted or abandoned
-
-    def is_late(self, now: float) -> bool:
-        return self.start_by is not None and now > self.start_by
-
-
-class MemoryQueue:
+class MemoryQueue(MemoryStore):
     """`JobQueue` for one event loop."""
 
     def __init__(
         self, limits: QueueLimits | None = None, *, clock: Callable[[], float] = time.time
     ) -> None:
-        self._limits = limits or QueueLimits()
-        self._clock = clock
-        self._records: dict[str, _Record] = {}
-        self._outstanding: dict[str, _Record] = {}
-        """Jobs that have not ended, in the order of their submission."""
+        super().__init__(limits or QueueLimits(), clock)
         self._models: dict[str, ModelCard] = {}
         self._workers: dict[str, tuple[WorkerStatus, float]] = {}
         self._budgets: dict[str, int] = {}
         """Per tenant: when its request budget will be full again."""
-        self._changed = asyncio.Condition()
-        self._last_event_id = 0
 
     async def ping(self) -> None:
         return None
@@ -108,23 +72,37 @@ class MemoryQueue:
         *,
         owner: Owner = ANYBODY,
         upload: bytes | None = None,
+        footprint: int = 0,
         attendee: Attendee | None = None,
     ) -> Job:
-        job = (await self._submit(request, owner=owner, attached=attendee is not None)).job
-        record = self._records[job.id]
-        record.upload = upload
-        record.upload_until = self._clock() + self._limits.upload_seconds
-        if attendee is not None:
-            await self.attend([job.id], attendee)
-        return job
+        self._require_job_of(owner)
+        return await self._accept(
+            request, owner.tenant, upload=upload, footprint=footprint, attendee=attendee
+        )
 
     async def submit_once(
-        self, request: GenerationRequest, once: IdempotencyKey, *, owner: Owner = ANYBODY
+        self,
+        request: GenerationRequest,
+        once: IdempotencyKey | None,
+        *,
+        owner: Owner = ANYBODY,
+        footprint: int = 0,
+        attendee: Attendee | None = None,
     ) -> Submission:
-        taken = await self.submitted(once, tenant=owner.tenant)
-        if taken is None:
-            return await self._submit(request, owner=owner, once=once)
-        return Submission(job=taken, replayed=True)
+        taken = None if once is None else await self.submitted(once, tenant=owner.tenant)
+        if taken is not None:
+            return Submission(job=taken, replayed=True)
+        self._require_job_of(owner)
+        job = await self._accept(
+            request, owner.tenant, once=once, footprint=footprint, attendee=attendee
+        )
+        return Submission(job=job, standing=self._standing(job))
+
+    def _standing(self, job: Job) -> Standing:
+        """Of a job that was accepted just now."""
+        states = [record.job.state for record in self._in_turn(job.request.model)]
+        position = self._position(job)
+        return Standing(position=position, running=states.count(JobState.RUNNING))
 
     async def submitted(self, once: IdempotencyKey, *, tenant: str) -> Job | None:
         self._expire()
@@ -144,33 +122,46 @@ class MemoryQueue:
             self._budgets[tenant] = full_at = after
         return budget(full_at, now, per_minute=per_minute, allowed=after is not None)
 
-    async def _submit(
-        self,
-        request: GenerationRequest,
-        *,
-        owner: Owner,
-        once: IdempotencyKey | None = None,
-        attached: bool = False,
-    ) -> Submission:
+    def _require_job_of(self, owner: Owner) -> None:
+        """Raises RateLimitExceeded."""
         theirs = sum(each.job.tenant == owner.tenant for each in self._outstanding.values())
         if owner.max_jobs is not None and theirs >= owner.max_jobs:
             raise over_its_jobs(owner.max_jobs)
-        if len(self._outstanding) >= self._limits.max_depth:
-            raise QueueFull(f"the queue holds its {self._limits.max_depth} jobs", retry_after_s=1.0)
+
+    async def _accept(
+        self,
+        request: GenerationRequest,
+        tenant: str,
+        *,
+        once: IdempotencyKey | None = None,
+        upload: bytes | None = None,
+        footprint: int,
+        attendee: Attendee | None = None,
+    ) -> Job:
+        await self._require_room(footprint)
+        now = self._clock()
         job = Job(
             id=uuid.uuid4().hex,
             request=request,
             state=JobState.QUEUED,
-            created_at=self._clock(),
-            tenant=owner.tenant,
-            attached=attached,
+            created_at=now,
+            tenant=tenant,
+            attached=attendee is not None,
         )
         limit = start_limit_ms(request)
-        start_by = None if limit is None else job.created_at + limit / 1000
-        self._records[job.id] = _Record(job=job, once=once, start_by=start_by)
-        self._outstanding[job.id] = self._records[job.id]
-        await self._append(self._records[job.id], JobQueued())
-        return Submission(job=job, replayed=False)
+        record = Record(
+            job=job,
+            footprint=footprint,
+            once=once,
+            start_by=None if limit is None else now + limit / 1000,
+            upload=upload,
+            upload_until=now + self._limits.upload_seconds,
+        )
+        self._records[job.id] = self._outstanding[job.id] = record
+        if attendee is not None:
+            await self.attend([job.id], attendee)
+        await self._append(record, JobQueued())
+        return job
 
     async def job(self, job_id: str) -> Job:
         return self._record(job_id).job
@@ -195,20 +186,23 @@ class MemoryQueue:
         job = self._record(job_id).job
         if job.state is not JobState.QUEUED:
             return None
-        everyone = (record.job for record in self._outstanding.values())
-        waiting = [
-            other.id
-            for other in everyone
-            if other.state is JobState.QUEUED and other.request.model == job.request.model
-        ]
-        return min(waiting.index(job_id), MAX_POSITION)
+        return self._position(job)
 
-    async def backlog(self, model: str) -> Backlog:
-        everyone = [record.job for record in self._outstanding.values()]
-        states = [job.state for job in everyone if job.request.model == model]
-        return Backlog(
-            waiting=states.count(JobState.QUEUED), running=states.count(JobState.RUNNING)
-        )
+    def _position(self, job: Job) -> int:
+        jobs = (record.job for record in self._in_turn(job.request.model))
+        waiting = [other.id for other in jobs if other.state is JobState.QUEUED]
+        return min(waiting.index(job.id), MAX_POSITION)
+
+    async def backlog(self, model: str, *, ahead_of: Priority | None = None) -> Backlog:
+        records = self._in_turn(model)
+        waiting = [each for each in records if each.job.state is JobState.QUEUED]
+        running = len(records) - len(waiting)
+        if ahead_of is None:
+            return Backlog(waiting=len(waiting), running=running)
+        place = PRIORITIES.index(ahead_of)
+        new = (1, self._turn_ms(self._clock(), place), place)
+        ahead = sum(self._turn(record) <= new for record in waiting)
+        return Backlog(waiting=ahead, running=running)
 
     async def picture(self, job_id: str, digest: str) -> bytes:
         try:
@@ -271,10 +265,12 @@ class MemoryQueue:
             await asyncio.sleep(0.005)
 
     async def upload(self, job_id: str) -> bytes:
+        self._expire()
         record = self._records.get(job_id)
-        if record is None or record.upload is None or record.upload_until <= self._clock():
+        upload = None if record is None else record.upload_at(self._clock())
+        if upload is None:
             raise NotFound(f"job {job_id} has no uploaded image", field="job_id")
-        return record.upload
+        return upload
 
     async def renew(self, lease: Lease) -> bool:
         record = self._held(lease)
@@ -301,29 +297,48 @@ class MemoryQueue:
     async def hand_back(self, lease: Lease, *, counts: bool = False) -> None:
         record = self._held(lease)
         record.epoch += 1
-        attempts = record.job.attempts - (not counts)
-        record.job = replace(record.job, state=JobState.QUEUED, attempts=attempts)
+        self._pass(record, JobState.QUEUED, attempts=record.job.attempts - (not counts))
+
+    async def dead_letters(self) -> Sequence[DeadLetter]:
+        self._expire()
+        return [grave.letter for grave in self._graves]
+
+    async def retry_dead(self, job_id: str) -> Job:
+        grave = self._grave(job_id)
+        upload = None
+        if grave.request.keep_bands is not None:
+            record = self._records.get(job_id)
+            upload = None if record is None else record.upload_at(self._clock())
+            if upload is None:
+                raise no_upload(job_id)
+        job = await self._accept(
+            grave.request, grave.letter.tenant, upload=upload, footprint=grave.footprint
+        )
+        self._forget(grave)
+        return job
+
+    async def drop_dead(self, job_id: str) -> None:
+        self._forget(self._grave(job_id))
 
     async def close(self) -> None:
         return None
 
     async def _lease_now(self, worker_id: str, *, model: str, count: int) -> list[Lease]:
         leases: list[Lease] = []
-        # Jobs that lapsed or were handed back are the oldest, and so the first.
-        for record in list(self._outstanding.values()):
+        for record in self._in_turn(model):
             if len(leases) == count:
                 break
-            if record.job.request.model == model and self._is_free(record):
+            if self._is_free(record):
                 lease = await self._start(record, worker_id)
                 leases += [lease] if lease else []
         return leases
 
-    def _is_free(self, record: _Record) -> bool:
+    def _is_free(self, record: Record) -> bool:
         lapsed = record.lease_until <= self._clock()
         state = record.job.state
         return state is JobState.QUEUED or (state is JobState.RUNNING and lapsed)
 
-    async def _start(self, record: _Record, worker_id: str) -> Lease | None:
+    async def _start(self, record: Record, worker_id: str) -> Lease | None:
         if record.is_unwanted(self._clock()):
             await self._end(record, JobCancelled())
             return None
@@ -336,42 +351,23 @@ class MemoryQueue:
             return None
         record.start_by = None
         attempts = record.job.attempts + 1
-        record.job = replace(record.job, state=JobState.RUNNING, attempts=attempts)
+        self._pass(record, JobState.RUNNING, attempts=attempts)
         record.epoch += 1
+        record.worker_id = worker_id
         record.lease_until = now + self._limits.lease_seconds
         await self._append(record, JobStarted(attempt=attempts))
         return Lease(job=record.job, worker_id=worker_id, epoch=record.epoch, leased_at=now)
 
-    async def _end(self, record: _Record, event: TerminalEvent) -> None:
-        record.job = replace(record.job, state=state_after(event), attached=False)
-        record.expires_at = self._clock() + self._limits.retention_seconds
-        record.upload = None
-        del self._outstanding[record.job.id]
-        await self._append(record, event)
-
-    async def _append(self, record: _Record, event: Event) -> None:
-        self._last_event_id += 1
-        logged = LoggedEvent(id=f"{self._last_event_id}-0", at=self._clock(), event=event)
-        record.log.append(logged)
-        async with self._changed:
-            self._changed.notify_all()
-
-    def _record(self, job_id: str) -> _Record:
+    def _grave(self, job_id: str) -> Grave:
         self._expire()
-        try:
-            return self._records[job_id]
-        except KeyError:
-            raise NotFound(f"there is no job {job_id}", field="job_id") from None
+        for grave in self._graves:
+            if grave.letter.job_id == job_id:
+                return grave
+        raise no_letter(job_id)
 
-    def _held(self, lease: Lease) -> _Record:
-        record = self._records.get(lease.job.id)
-        running = record is not None and record.job.state is JobState.RUNNING
-        if record is None or not running or record.epoch != lease.epoch:
-            raise JobLost(f"job {lease.job.id} is no longer held by {lease.worker_id}")
-        return record
-
-    def _expire(self) -> None:
-        now = self._clock()
-        for job_id, record in list(self._records.items()):
-            if record.expires_at is not None and record.expires_at <= now:
-                del self._records[job_id]
+    def _forget(self, grave: Grave) -> None:
+        """With the upload, which goes with it: to the new job, or for good."""
+        self._graves.remove(grave)
+        record = self._records.get(grave.letter.job_id)
+        if record is not None:
+            record.upload = None

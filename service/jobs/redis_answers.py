@@ -5,7 +5,8 @@ from __future__ import annotations
 from service.domain import ANONYMOUS, Job, JobState
 from service.errors import JobLost
 from service.jobs import codec
-from service.jobs.queue import Lease
+from service.jobs.progress import depth_reached, out_of_memory
+from service.jobs.queue import Lease, QueueLimits
 
 
 def job_of(
@@ -28,6 +29,14 @@ def job_of(
         tenant=tenant.decode() if tenant else ANONYMOUS,
         attached=attached,
     )
+
+
+def require_room(answer: bytes, limits: QueueLimits) -> None:
+    """What a script that accepts a job answers. Raises QueueFull."""
+    if answer == b"full":
+        raise depth_reached(limits.max_depth)
+    if answer == b"memory":
+        raise out_of_memory()
 
 
 def cancel_wanted(answer: bytes, lease: Lease) -> bool:

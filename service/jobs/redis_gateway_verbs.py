@@ -5,25 +5,33 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
-from typing import Any
 
-from service.domain import GenerationRequest, Job, JobCancelled, JobQueued, LoggedEvent, ModelCard
-from service.errors import NotFound, QueueFull
+from service.domain import (
+    PRIORITIES,
+    GenerationRequest,
+    Job,
+    JobCancelled,
+    LoggedEvent,
+    ModelCard,
+    Priority,
+)
+from service.errors import NotFound
 from service.jobs import codec
 from service.jobs.keys import GROUP
-from service.jobs.progress import key_conflict, over_its_jobs, start_limit_ms
+from service.jobs.progress import key_conflict
 from service.jobs.queue import (
     ANYBODY,
     MAX_POSITION,
     Attendee,
     Backlog,
     IdempotencyKey,
+    Memory,
     Owner,
     Submission,
     WorkerStatus,
 )
 from service.jobs.redis_answers import job_of
-from service.jobs.redis_connection import submitting, unavailable
+from service.jobs.redis_failures import unavailable
 from service.jobs.redis_store import RedisStore
 from service.jobs.request_budget import RequestBudget, budget, interval_us
 
@@ -40,16 +48,29 @@ class RedisGatewayVerbs(RedisStore):
         *,
         owner: Owner = ANYBODY,
         upload: bytes | None = None,
+        footprint: int = 0,
         attendee: Attendee | None = None,
     ) -> Job:
         job_id = uuid.uuid4().hex
         async with self._uploads.kept_for(job_id, upload):
-            return (await self._submit(job_id, request, owner=owner, attendee=attendee)).job
+            made = await self._submissions.submit(
+                job_id, request, owner=owner, footprint=footprint, attendee=attendee
+            )
+        return made.job
 
     async def submit_once(
-        self, request: GenerationRequest, once: IdempotencyKey, *, owner: Owner = ANYBODY
+        self,
+        request: GenerationRequest,
+        once: IdempotencyKey | None,
+        *,
+        owner: Owner = ANYBODY,
+        footprint: int = 0,
+        attendee: Attendee | None = None,
     ) -> Submission:
-        return await self._submit(uuid.uuid4().hex, request, owner=owner, once=once)
+        job_id = uuid.uuid4().hex
+        return await self._submissions.submit(
+            job_id, request, owner=owner, once=once, footprint=footprint, attendee=attendee
+        )
 
     async def submitted(self, once: IdempotencyKey, *, tenant: str) -> Job | None:
         key = self._keys.idempotency(tenant, once.key)
@@ -72,54 +93,6 @@ class RedisGatewayVerbs(RedisStore):
             )
         return budget(int(full_at), int(now), per_minute=per_minute, allowed=bool(allowed))
 
-    async def _submit(
-        self,
-        job_id: str,
-        request: GenerationRequest,
-        *,
-        owner: Owner = ANYBODY,
-        once: IdempotencyKey | None = None,
-        attendee: Attendee | None = None,
-    ) -> Submission:
-        keys = self._keys
-        answer = await self._call_submit(
-            keys=[
-                keys.job(job_id),
-                keys.log(job_id),
-                keys.waiting(request.model),
-                keys.outstanding,
-                keys.in_flight(owner.tenant),
-                *([keys.idempotency(owner.tenant, once.key)] if once else []),
-            ],
-            args=[
-                GROUP,
-                job_id,
-                codec.encode(request),
-                request.model,
-                codec.encode_event(JobQueued()),
-                self._limits.max_depth,
-                -1 if (limit := start_limit_ms(request)) is None else limit,
-                owner.tenant,
-                -1 if owner.max_jobs is None else owner.max_jobs,
-                *([once.fingerprint, keys.job_prefix] if once else []),
-                *([attendee.id, _milliseconds(attendee)] if attendee else ["", 0]),
-            ],
-        )
-        if answer[0] == b"full":
-            raise QueueFull(f"the queue holds its {self._limits.max_depth} jobs", retry_after_s=1.0)
-        if answer[0] == b"over":
-            raise over_its_jobs(owner.max_jobs)
-        if answer[0] == b"conflict":
-            raise key_conflict()
-        facts = [*answer[2:], owner.tenant.encode()]
-        job = job_of(answer[1].decode(), *facts, attached=attendee is not None)
-        return Submission(job=job, replayed=answer[0] == b"known")
-
-    async def _call_submit(self, *, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
-        with submitting():
-            answer: list[Any] = await self._scripts.submit(keys=keys, args=args)
-        return answer
-
     async def job(self, job_id: str) -> Job:
         names = ("request", "state", "created", "attempts", "tenant")
         with unavailable():
@@ -141,18 +114,28 @@ class RedisGatewayVerbs(RedisStore):
         with unavailable():
             answer = await self._scripts.position(
                 keys=[self._keys.job(job_id)],
-                args=[GROUP, MAX_POSITION, self._keys.waiting_prefix],
+                args=[GROUP, MAX_POSITION, self._keys.waiting_prefix, self._head_start_ms],
             )
         if answer == -2:
             raise NotFound(f"there is no job {job_id}", field="job_id")
         return None if answer < 0 else int(answer)
 
-    async def backlog(self, model: str) -> Backlog:
+    async def backlog(self, model: str, *, ahead_of: Priority | None = None) -> Backlog:
+        place = PRIORITIES.index(ahead_of or "low") + 1
+        most = self._limits.max_depth
         with unavailable():
-            waiting, running = await self._scripts.backlog(
-                keys=[self._keys.waiting(model)], args=[GROUP, MAX_POSITION]
+            waiting, running, ahead = await self._scripts.backlog(
+                keys=self._keys.all_waiting(model), args=[GROUP, most, place, self._head_start_ms]
             )
-        return Backlog(waiting=int(waiting), running=int(running))
+        return Backlog(waiting=int(waiting if ahead_of is None else ahead), running=int(running))
+
+    async def memory(self) -> Memory:
+        with unavailable():
+            answer = await self._scripts.memory(
+                keys=[self._keys.outstanding], args=[self._limits.memory_bytes]
+            )
+        used, promised, most = map(int, answer)
+        return Memory(used=used, promised=promised, most=most or None)
 
     async def picture(self, job_id: str, digest: str) -> bytes:
         with unavailable():
@@ -162,10 +145,11 @@ class RedisGatewayVerbs(RedisStore):
         return content
 
     async def cancel(self, job_id: str) -> None:
-        model = (await self.job(job_id)).request.model
+        request = (await self.job(job_id)).request
+        waiting = self._keys.waiting(request.model, request.priority)
         with unavailable():
             answer = await self._scripts.cancel(
-                keys=self._keys_to_end(job_id, model),
+                keys=self._keys_to_end(job_id, waiting),
                 args=[GROUP, job_id, codec.encode_event(JobCancelled()), self._retention_ms],
             )
         if answer == b"missing":
@@ -177,7 +161,7 @@ class RedisGatewayVerbs(RedisStore):
             with unavailable():
                 await self._scripts.attend(
                     keys=keys[start : start + ATTENDED_AT_ONCE],
-                    args=[attendee.id, _milliseconds(attendee)],
+                    args=[attendee.id, attendee.milliseconds],
                 )
 
     async def leave(self, job_id: str, attendee: Attendee) -> None:
@@ -201,7 +185,3 @@ class RedisGatewayVerbs(RedisStore):
     async def workers(self) -> Sequence[WorkerStatus]:
         workers = [codec.decode_worker(text) for text in await self._workers.texts()]
         return sorted(workers, key=lambda worker: worker.worker_id)
-
-
-def _milliseconds(attendee: Attendee) -> int:
-    return int(attendee.seconds * 1000)

@@ -19,7 +19,7 @@ from service.jobs.progress import (
 )
 from service.jobs.queue import MODEL_TTL_SECONDS, Lease, WorkerStatus
 from service.jobs.redis_answers import cancel_wanted, job_of
-from service.jobs.redis_connection import unavailable
+from service.jobs.redis_failures import unavailable
 from service.jobs.redis_reader import BLOCK_SECONDS
 from service.jobs.redis_store import RedisStore
 
@@ -40,7 +40,7 @@ class RedisWorkerVerbs(RedisStore):
         keys = self._keys
         with unavailable():
             await self._scripts.fail_late(
-                keys=[keys.waiting(model), keys.outstanding],
+                keys=[keys.outstanding, *keys.all_waiting(model)],
                 args=[
                     GROUP,
                     self._retention_ms,
@@ -63,17 +63,16 @@ class RedisWorkerVerbs(RedisStore):
             left = deadline - time.monotonic()
             if leases or left <= 0:
                 return leases
-            await self._wait_for_entry(model, after=newest, seconds=min(left, BLOCK_SECONDS))
+            await self._wait_for_entry(newest, seconds=min(left, BLOCK_SECONDS))
 
     async def upload(self, job_id: str) -> bytes:
         return await self._uploads.read(job_id)
 
     async def renew(self, lease: Lease) -> bool:
-        job = lease.job
         with unavailable():
             answer = await self._scripts.renew(
-                keys=[self._keys.job(job.id), self._keys.waiting(job.request.model)],
-                args=[lease.epoch, GROUP, lease.worker_id],
+                keys=[self._keys.job(lease.job.id), self._waiting(lease)],
+                args=[lease.epoch, GROUP],
             )
         return cancel_wanted(answer, lease)
 
@@ -99,14 +98,13 @@ class RedisWorkerVerbs(RedisStore):
         return cancel_wanted(answer, lease)
 
     async def finish(self, lease: Lease, event: TerminalEvent) -> None:
-        job = lease.job
-        answer = await self._finish(job.id, job.request.model, lease.epoch, event)
+        answer = await self._finish(lease.job.id, self._waiting(lease), lease.epoch, event)
         cancel_wanted(answer, lease)
 
-    async def _finish(self, job_id: str, model: str, epoch: int, event: TerminalEvent) -> bytes:
+    async def _finish(self, job_id: str, waiting: str, epoch: int, event: TerminalEvent) -> bytes:
         with unavailable():
             answer: bytes = await self._scripts.finish(
-                keys=self._keys_to_end(job_id, model),
+                keys=self._keys_to_end(job_id, waiting),
                 args=[
                     epoch,
                     GROUP,
@@ -119,55 +117,65 @@ class RedisWorkerVerbs(RedisStore):
         return answer
 
     async def hand_back(self, lease: Lease, *, counts: bool = False) -> None:
-        job = lease.job
         with unavailable():
             answer = await self._scripts.hand_back(
-                keys=[self._keys.job(job.id), self._keys.waiting(job.request.model)],
-                args=[lease.epoch, GROUP, lease.worker_id, 0 if counts else -1],
+                keys=[self._keys.job(lease.job.id), self._waiting(lease)],
+                args=[lease.epoch, GROUP, 0 if counts else -1],
             )
         cancel_wanted(answer, lease)
 
     async def _lease_now(
         self, worker_id: str, *, model: str, count: int
-    ) -> tuple[list[Lease], str]:
-        keys = self._keys
+    ) -> tuple[list[Lease], Mapping[str, str]]:
+        """The leases, and the newest entry of each waiting stream."""
+        all_waiting = self._keys.all_waiting(model)
         with unavailable():
             found, newest = await self._scripts.lease(
-                keys=[keys.waiting(model), keys.outstanding],
-                args=[
-                    GROUP,
-                    worker_id,
-                    count,
-                    int(self._limits.lease_seconds * 1000),
-                    self._limits.max_attempts,
-                    self._retention_ms,
-                    keys.job_prefix,
-                    LOG_SUFFIX,
-                    PICTURES_SUFFIX,
-                    codec.started_template(),
-                    codec.encode_event(FAILED_BY_ATTEMPTS),
-                    codec.encode_event(JobCancelled()),
-                    codec.encode_event(NOT_STARTED),
-                ],
+                keys=[self._keys.outstanding, self._keys.dead, *all_waiting],
+                args=self._lease_arguments(worker_id, count),
             )
         leases = []
-        for job_id, request, created, epoch, attempts, tenant, now, attached in found:
+        for job_id, request, created, epoch, attempts, tenant, now, waiting, attached in found:
             try:
                 facts = (request, b"running", created, attempts, tenant)
                 job = job_of(job_id.decode(), *facts, attached=bool(attached))
             except ValueError:
                 # Not the worker's end: it would take the next worker with it, too.
                 logger.exception("job %s cannot be read", job_id.decode())
-                await self._finish(job_id.decode(), model, epoch, UNREADABLE)
+                await self._finish(job_id.decode(), waiting.decode(), epoch, UNREADABLE)
             else:
                 now_s = int(now) / 1e6
                 lease = Lease(job=job, worker_id=worker_id, epoch=epoch, leased_at=now_s)
                 leases.append(lease)
-        return leases, newest.decode()
+        entries = [entry.decode() for entry in newest]
+        return leases, dict(zip(all_waiting, entries, strict=True))
 
-    async def _wait_for_entry(self, model: str, *, after: str, seconds: float) -> None:
+    def _lease_arguments(self, worker_id: str, count: int) -> list[str | int]:
+        limits = self._limits
+        return [
+            GROUP,
+            worker_id,
+            count,
+            int(limits.lease_seconds * 1000),
+            limits.max_attempts,
+            self._retention_ms,
+            self._keys.job_prefix,
+            LOG_SUFFIX,
+            PICTURES_SUFFIX,
+            codec.started_template(),
+            codec.encode_event(FAILED_BY_ATTEMPTS),
+            codec.encode_event(JobCancelled()),
+            codec.encode_event(NOT_STARTED),
+            self._head_start_ms,
+            limits.max_dead_letters,
+            int(limits.dead_letter_seconds * 1000),
+        ]
+
+    async def _wait_for_entry(self, newest: Mapping[str, str], *, seconds: float) -> None:
         """Until a job is added, or the time is up. Takes nothing, so nothing can be lost here."""
         with unavailable():
-            await self._redis.xread(
-                {self._keys.waiting(model): after}, count=1, block=int(seconds * 1000) + 1
-            )
+            await self._redis.xread(dict(newest), count=1, block=int(seconds * 1000) + 1)
+
+    def _waiting(self, lease: Lease) -> str:
+        request = lease.job.request
+        return self._keys.waiting(request.model, request.priority)

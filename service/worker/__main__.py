@@ -50,6 +50,7 @@ async def serve(settings: WorkerSettings, metrics: Metrics) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     queue = RedisQueue.from_settings(settings)
+    await queue.require_usable()
     circuit = Circuit()
     engine = GuardedEngine(build_engine(settings, metrics), circuit)
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"

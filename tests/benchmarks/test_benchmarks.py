@@ -22,16 +22,17 @@ def test_latency_compares_the_path_with_the_engine() -> None:
 
 
 def test_gateway_cost_compares_the_gateway_with_bare_fastapi() -> None:
-    report = gateway_cost.measure(requests=100, streams=2, bands=10, gap_ms=5.0)
+    report = gateway_cost.measure(requests=100, streams=2, bands=10, gap_ms=5.0, rounds=2)
     assert [row["per"] for row in report.rows] == ["POST /v1/jobs", "streamed band"]
     assert all(row["gateway us"] > 0 for row in report.rows)
     assert "demanded" in report.verdict
 
 
 def test_watchers_all_see_every_band() -> None:
-    (row,) = watchers.measure(watchers=10, jobs=3, bands=4, gap_ms=20.0).rows
-    assert (row["watchers"], row["bands"], row["missed"]) == (10, 40, 0)
-    assert 0 < row["p50 ms"] <= row["p99 ms"] <= row["max ms"]
+    report = watchers.measure(watchers=10, rpc_watchers=4, jobs=3, bands=4, gap_ms=20.0)
+    found = [(row["door"], row["watchers"], row["bands"], row["missed"]) for row in report.rows]
+    assert found == [("SSE", 10, 40, 0), ("gRPC", 4, 16, 0)]
+    assert all(0 < row["p50 ms"] <= row["p99 ms"] <= row["max ms"] for row in report.rows)
 
 
 def test_a_report_is_kept_with_its_date_and_its_machine(tmp_path: Path) -> None:

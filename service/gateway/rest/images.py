@@ -211,6 +211,7 @@ def draft_of(body: ImageOptions, media: str, *, class_field: str) -> Draft:
         picture_quality=body.output_compression,
         deadline_ms=body.deadline_ms,
         start_within_ms=body.start_within_ms,
+        priority=body.priority,
         names={**OUR_NAMES, "class_label": class_field},
     )
 

@@ -6,7 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.domain import JobState, PictureFormat
+from service.domain import JobState, PictureFormat, Priority
+from service.gateway.rest.ranges import with_ranges
 
 
 class JobBody(BaseModel):
@@ -15,7 +16,7 @@ class JobBody(BaseModel):
     model_config = ConfigDict(
         strict=True,
         extra="forbid",
-        json_schema_extra={"examples": [{"class_label": "cat", "seed": 7, "previews": 3}]},
+        json_schema_extra=with_ranges({"class_label": "cat", "seed": 7, "previews": 3}),
     )
 
     class_label: Annotated[int, Field()] | Annotated[str, Field(max_length=256)] = Field(
@@ -48,6 +49,9 @@ class JobBody(BaseModel):
     )
     start_within_ms: int | None = Field(
         None, description="Milliseconds from now within which drawing must begin."
+    )
+    priority: Priority | None = Field(
+        None, description="Who goes first where jobs wait. Default normal."
     )
 
 
@@ -106,6 +110,7 @@ class JobAnswer(BaseModel):
     """Of a variation: how many of the first bands are those of the uploaded image."""
     deadline_ms: int | None
     start_within_ms: int | None
+    priority: Priority
     images: list[JobImage]
     error: JobError | None
     urls: JobUrls

@@ -10,8 +10,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.domain import PictureFormat
+from service.domain import PictureFormat, Priority
 from service.gateway.cards import EngineState
+from service.gateway.rest.ranges import with_ranges
 
 
 class ImageOptions(BaseModel):
@@ -63,13 +64,16 @@ class ImageOptions(BaseModel):
     start_within_ms: int | None = Field(
         None, description="Milliseconds from now within which drawing must begin."
     )
+    priority: Priority | None = Field(
+        None, description="Who goes first where jobs wait. Default normal."
+    )
 
 
 class ImageGenerationBody(ImageOptions):
     """`POST /v1/images/generations`."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"prompt": "cat", "seed": 7, "bands": 4}]}
+        json_schema_extra=with_ranges({"prompt": "cat", "seed": 7, "bands": 4})
     )
 
     prompt: str | None = Field(
@@ -80,7 +84,7 @@ class ImageGenerationBody(ImageOptions):
 class ImageVariationForm(ImageOptions):
     """`POST /v1/images/variations` but for `image`. A form has texts alone, so they are read."""
 
-    model_config = ConfigDict(strict=False)
+    model_config = ConfigDict(strict=False, json_schema_extra=with_ranges())
 
     keep_bands: int | None = Field(
         None,

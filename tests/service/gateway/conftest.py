@@ -34,6 +34,7 @@ from service.domain import (
     LoggedEvent,
     ModelCard,
     Picture,
+    Priority,
 )
 from service.engine.fake_engine import FakeEngine
 from service.errors import NotFound, QueueUnavailable
@@ -122,6 +123,7 @@ class ScriptedQueue:
         *,
         owner: Owner = ANYBODY,
         upload: bytes | None = None,
+        footprint: int = 0,
         attendee: Attendee | None = None,
     ) -> Job:
         await self._answer()
@@ -141,9 +143,15 @@ class ScriptedQueue:
         return job
 
     async def submit_once(
-        self, request: GenerationRequest, once: IdempotencyKey, *, owner: Owner = ANYBODY
+        self,
+        request: GenerationRequest,
+        once: IdempotencyKey | None,
+        *,
+        owner: Owner = ANYBODY,
+        footprint: int = 0,
+        attendee: Attendee | None = None,
     ) -> Submission:
-        return Submission(job=await self.submit(request, owner=owner), replayed=False)
+        return Submission(job=await self.submit(request, owner=owner))
 
     async def submitted(self, once: IdempotencyKey, *, tenant: str) -> Job | None:
         await self._answer()
@@ -196,7 +204,7 @@ class ScriptedQueue:
         await self._answer()
         return None
 
-    async def backlog(self, model: str) -> Backlog:
+    async def backlog(self, model: str, *, ahead_of: Priority | None = None) -> Backlog:
         await self._answer()
         return self.has_backlog
 

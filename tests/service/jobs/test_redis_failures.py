@@ -162,8 +162,7 @@ async def test_a_full_redis_refuses_new_jobs_and_takes_them_again(
         await client.config_set("maxmemory", 1)
         with pytest.raises(QueueFull):
             await own_queue.submit(request_of())
-        with pytest.raises(QueueUnavailable):
-            await own_queue.publish(lease, BAND, pictures={"d": b"x"})
+        await own_queue.publish(lease, BAND, pictures={"d": b"x"})
         await client.config_set("maxmemory", 0)
     finally:
         await client.aclose()
@@ -195,8 +194,10 @@ async def test_a_job_that_nobody_can_read_fails_alone(
 
 async def test_a_repeated_submission_is_one_job(redis_server: RedisServer, name: str) -> None:
     queue = RedisQueue(connect(redis_server.url), name=name, limits=QueueLimits(max_depth=1))
-    first, again = [await queue._submit("one", request_of(), once=ONCE) for _ in range(2)]
-    assert first == again
+    first, again = [
+        await queue._submissions.submit("one", request_of(), once=ONCE) for _ in range(2)
+    ]
+    assert first.job == again.job
     # It was the answer that was lost, so to its caller the job is new.
     assert not again.replayed
     assert await queue.depth() == 1
@@ -234,11 +235,7 @@ async def test_every_key_of_an_ended_job_expires_and_the_rest_is_bounded(
         else:
             await queue.finish(lease, JobCompleted())
     await asyncio.sleep(0.5)
-    keys = Keys(prefix=name)
-    left = [key async for key in client.scan_iter(match=f"{name}*", count=1000)]
-    assert left == [keys.waiting("fake").encode()]
-    assert await client.xlen(keys.waiting("fake")) == 0
-    assert (await client.xpending(keys.waiting("fake"), "workers"))["pending"] == 0
+    assert [key async for key in client.scan_iter(match=f"{name}*", count=1000)] == []
     await queue.close()
 
 
