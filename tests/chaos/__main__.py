@@ -7,12 +7,13 @@ import asyncio
 import os
 import random
 import shutil
+import signal
 import sys
 from pathlib import Path
 
 from service.stack.parts import export_checkpoint
 from tests.chaos.nemesis import FAKE, TRITON
-from tests.chaos.run import Plan, run
+from tests.chaos.run import Plan, Report, run
 from tests.chaos.stack import StackOptions
 
 ROOT = Path(__file__).parents[2]
@@ -42,9 +43,17 @@ def main() -> None:
         callers=options.callers,
         least_jobs=options.jobs,
     )
-    report = asyncio.run(run(plan, stack))
+    report = asyncio.run(_run(plan, stack))
     print(report.text())
     sys.exit(bool(report.violations))
+
+
+async def _run(plan: Plan, stack: StackOptions) -> Report:
+    """A run that is told to end stops what it has started."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await run(plan, stack)
 
 
 def _arguments() -> argparse.Namespace:

@@ -67,13 +67,15 @@ class Report:
 async def run(plan: Plan, options: StackOptions) -> Report:
     """Raises TimeoutError if the service does not come back."""
     rng = random.Random(plan.seed)
+    file = options.folder / "history.jsonl"
     began = time.monotonic()
     async with running(options) as stack:
         clients = Clients(stack.urls, random.Random(rng.getrandbits(64)))
+        callers: list[asyncio.Task[None]] = []
         try:
             await _undisturbed(clients)
             stop = asyncio.Event()
-            callers = [asyncio.create_task(clients.go_on(stop)) for _ in range(plan.callers)]
+            callers += [asyncio.create_task(clients.go_on(stop)) for _ in range(plan.callers)]
             faults = await do_harm(
                 stack,
                 plan.harms,
@@ -86,8 +88,11 @@ async def run(plan: Plan, options: StackOptions) -> Report:
             await asyncio.gather(*callers)
             await _audit(stack, clients)
         finally:
+            for caller in callers:
+                caller.cancel()
+            await asyncio.gather(*callers, return_exceptions=True)
             await clients.close()
-    file = options.folder / "history.jsonl"
+            histories.write(clients.records, file)
     found = History([*clients.records, *faults])
     histories.write(found.records, file)
     laws = SIGNED if options.repository is None else ALWAYS

@@ -19,7 +19,7 @@ from service.domain import BandCompleted, ImageCompleted, TerminalEvent
 from service.engine.engine import DrawnBand, Generation
 from service.engine.fake_engine import FakeEngine
 from service.jobs.queue import Lease
-from service.jobs.redis_connection import unavailable
+from service.jobs.redis_failures import unavailable
 from service.jobs.redis_queue import RedisQueue
 from service.worker import __main__ as process
 
