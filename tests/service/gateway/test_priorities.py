@@ -100,7 +100,7 @@ async def test_a_queue_without_memory_refuses_by_name_and_says_when_to_come_back
     gateway: Any,
 ) -> None:
     full = MemoryQueue(QueueLimits(memory_bytes=10_000))
-    gateway.queue.submit = full.submit
+    gateway.queue.submit_once = full.submit_once
     answer = await create(gateway)
     assert (answer.status_code, answer.json()["code"]) == (503, "queue_full")
     assert "memory" in answer.json()["detail"]
