@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Literal
 
 PictureFormat = Literal["png", "jpeg", "webp"]
+BrownoutConsent = Literal["allow", "never"]
+"""Whether fewer bands will do when demand exceeds capacity."""
 
 ANONYMOUS = "anonymous"
 """The tenant of every caller where no keys are asked for."""
@@ -106,6 +108,13 @@ class GenerationRequest:
     """Milliseconds from acceptance to the images, which have the bands that fit; None: no hurry."""
     start_within_ms: int | None
     """Milliseconds from acceptance to the first lease, without which the job fails."""
+    brownout: BrownoutConsent
+
+    def bands_within(self, max_bands: int | None) -> int:
+        """Bands to draw where nobody shall have more than `max_bands`; None: no such limit."""
+        if max_bands is None or self.brownout == "never":
+            return self.bands
+        return min(self.bands, max(max_bands, self.keep_bands or 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +180,8 @@ class ImageCompleted:
     image_index: int
     picture: Picture
     bands_completed: int
+    shed: bool = False
+    """Bands were left out because demand exceeded capacity."""
 
 
 @dataclass(frozen=True, kw_only=True)

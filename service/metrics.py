@@ -63,6 +63,15 @@ class Metrics:
             ["model", "reason"],
             registry=r,
         )
+        self.brownout_level = Gauge(
+            "nfig_brownout_level",
+            "Bands that this worker leaves out by now, of requests that accept fewer",
+            ["model"],
+            registry=r,
+        )
+        self.jobs_browned_out = Counter(
+            "nfig_jobs_browned_out_total", "Jobs that got fewer bands", ["model"], registry=r
+        )
         self.job_redeliveries = Counter(
             "nfig_job_redeliveries_total", "Leases after the first", ["model"], registry=r
         )

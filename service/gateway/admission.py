@@ -9,7 +9,7 @@ from service.errors import ServiceError, catalogued
 from service.gateway.access.principal import Principal
 from service.gateway.cards import Fleet, FleetCache, answered_within
 from service.gateway.drafts import Draft, complete
-from service.gateway.estimates import check_time
+from service.gateway.estimates import Outlook, check_time
 from service.gateway.uploads import Uploads
 from service.jobs.progress import start_limit_ms
 from service.jobs.queue import IdempotencyKey, JobQueue, Submission
@@ -87,7 +87,8 @@ class Admission:
         backlog = await answered_within(
             self._settings.queue_timeout_seconds, self._queue.backlog(request.model)
         )
-        check_time(draft, request, pace=pace, backlog=backlog)
+        shedding = fleet.shedding(request.model)
+        check_time(draft, request, Outlook(pace=pace, backlog=backlog, shedding=shedding))
 
     async def _submit(
         self,

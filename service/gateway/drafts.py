@@ -12,7 +12,13 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from service.domain import GenerationRequest, ModelCard, PictureFormat, Sampling
+from service.domain import (
+    BrownoutConsent,
+    GenerationRequest,
+    ModelCard,
+    PictureFormat,
+    Sampling,
+)
 from service.errors import InvalidRequest, UnknownClass
 
 MAX_SEED = 2**63 - 1
@@ -52,6 +58,7 @@ class Draft:
     deadline_ms: int | None = None
     """As in `GenerationRequest`."""
     start_within_ms: int | None = None
+    brownout: BrownoutConsent | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     """What the front door calls a field, where it is not what we call it here."""
 
@@ -80,6 +87,7 @@ def complete(draft: Draft, card: ModelCard, *, max_images: int) -> GenerationReq
         picture_quality=_picture_quality(draft),
         deadline_ms=_limit_ms(draft, "deadline_ms"),
         start_within_ms=_limit_ms(draft, "start_within_ms"),
+        brownout=draft.brownout or "allow",
     )
 
 

@@ -59,6 +59,9 @@ class _Record:
     cancel_wanted: bool = False
     start_by: float | None = None
     """Until its first lease."""
+    max_bands: int | None = None
+    """From its first lease on."""
+    leased_once: bool = False
     progress: dict[int, int] = field(default_factory=dict)
     log: list[LoggedEvent] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
@@ -140,8 +143,9 @@ class MemoryQueue:
         theirs = sum(each.job.tenant == owner.tenant for each in self._outstanding.values())
         if owner.max_jobs is not None and theirs >= owner.max_jobs:
             raise over_its_jobs(owner.max_jobs)
-        if len(self._outstanding) >= self._limits.max_depth:
-            raise QueueFull(f"the queue holds its {self._limits.max_depth} jobs", retry_after_s=1.0)
+        depth = self._limits.depth_for(request)
+        if len(self._outstanding) >= depth:
+            raise QueueFull(f"the queue holds its {depth} jobs", retry_after_s=1.0)
         job = Job(
             id=uuid.uuid4().hex,
             request=request,
@@ -233,11 +237,17 @@ class MemoryQueue:
         self._workers.pop(worker_id, None)
 
     async def lease(
-        self, worker_id: str, *, model: str, count: int, wait_seconds: float
+        self,
+        worker_id: str,
+        *,
+        model: str,
+        count: int,
+        wait_seconds: float,
+        max_bands: int | None = None,
     ) -> Sequence[Lease]:
         deadline = time.monotonic() + wait_seconds
         while True:
-            leases = await self._lease_now(worker_id, model=model, count=count)
+            leases = await self._lease_now(worker_id, model, count, max_bands)
             if leases or time.monotonic() >= deadline:
                 return leases
             await asyncio.sleep(0.005)
@@ -279,14 +289,16 @@ class MemoryQueue:
     async def close(self) -> None:
         return None
 
-    async def _lease_now(self, worker_id: str, *, model: str, count: int) -> list[Lease]:
+    async def _lease_now(
+        self, worker_id: str, model: str, count: int, max_bands: int | None
+    ) -> list[Lease]:
         leases: list[Lease] = []
         # Jobs that lapsed or were handed back are the oldest, and so the first.
         for record in list(self._outstanding.values()):
             if len(leases) == count:
                 break
             if record.job.request.model == model and self._is_free(record):
-                lease = await self._start(record, worker_id)
+                lease = await self._start(record, worker_id, max_bands)
                 leases += [lease] if lease else []
         return leases
 
@@ -295,7 +307,7 @@ class MemoryQueue:
         state = record.job.state
         return state is JobState.QUEUED or (state is JobState.RUNNING and lapsed)
 
-    async def _start(self, record: _Record, worker_id: str) -> Lease | None:
+    async def _start(self, record: _Record, worker_id: str, max_bands: int | None) -> Lease | None:
         if record.cancel_wanted:
             await self._end(record, JobCancelled())
             return None
@@ -307,12 +319,20 @@ class MemoryQueue:
             await self._end(record, NOT_STARTED)
             return None
         record.start_by = None
+        if not record.leased_once:
+            record.max_bands, record.leased_once = max_bands, True
         attempts = record.job.attempts + 1
         record.job = replace(record.job, state=JobState.RUNNING, attempts=attempts)
         record.epoch += 1
         record.lease_until = now + self._limits.lease_seconds
         await self._append(record, JobStarted(attempt=attempts))
-        return Lease(job=record.job, worker_id=worker_id, epoch=record.epoch, leased_at=now)
+        return Lease(
+            job=record.job,
+            worker_id=worker_id,
+            epoch=record.epoch,
+            leased_at=now,
+            max_bands=record.max_bands,
+        )
 
     async def _end(self, record: _Record, event: TerminalEvent) -> None:
         record.job = replace(record.job, state=state_after(event))

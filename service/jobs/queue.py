@@ -37,12 +37,19 @@ class QueueLimits:
     """Jobs waiting or running; one more is refused with QueueFull."""
     lease_seconds: float = 15.0
     """A lease that is not renewed for this long may be taken over."""
+    extra_depth: int = 0
+    """So many more are let in if they accept fewer bands."""
     max_attempts: int = 3
     """Leases a job may have before it fails."""
     retention_seconds: float = 3600.0
     """How long a finished job, its log and its pictures are kept."""
     upload_seconds: float = 86_400.0
     """How long an uploaded image is kept for a job that does not end."""
+
+    def depth_for(self, request: GenerationRequest) -> int:
+        """How many jobs may be there before this request is refused."""
+        consents = request.brownout == "allow"
+        return self.max_depth + (self.extra_depth if consents else 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,6 +94,25 @@ class Lease:
     leased_at: float
     """Unix seconds on the queue's clock, as `Job.created_at`: how old the job is, whatever the
     worker's own clock says."""
+    max_bands: int | None = None
+    """What the job's first lease said that it may have at most, if it consents."""
+
+    @property
+    def bands(self) -> int:
+        """Bands to draw of each image."""
+        return self.job.request.bands_within(self.max_bands)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shedding:
+    """How a worker sheds bands when demand exceeds capacity."""
+
+    min_bands: int
+    """The fewest bands that it goes down to."""
+    target_seconds: float
+    """It begins when jobs wait for longer than this."""
+    max_bands: int | None
+    """What it draws at most by now; None: everything."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +125,8 @@ class WorkerStatus:
     engine_ready: bool
     pace: Pace | None = None
     """None until it has been measured."""
+    shedding: Shedding | None = None
+    """None where its operator does not allow it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -198,11 +226,21 @@ class JobQueue(Protocol):
         """Forgets a worker now, instead of when its heartbeat expires."""
 
     async def lease(
-        self, worker_id: str, *, model: str, count: int, wait_seconds: float
+        self,
+        worker_id: str,
+        *,
+        model: str,
+        count: int,
+        wait_seconds: float,
+        max_bands: int | None = None,
     ) -> Sequence[Lease]:
         """Up to `count` jobs of the model, waiting ones first come first served, and those whose
         holder let its lease lapse. Jobs beyond `max_attempts`, and those whose time to start for
-        the first time (`progress.start_limit_ms`) has passed, are failed on the way."""
+        the first time (`progress.start_limit_ms`) has passed, are failed on the way.
+
+        `max_bands` is written down with a job's first lease and told by every later one, so that
+        a takeover draws as many bands.
+        """
 
     async def upload(self, job_id: str) -> bytes:
         """The image that was submitted with a job that has not ended. Raises NotFound."""

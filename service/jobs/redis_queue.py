@@ -84,6 +84,7 @@ class RedisQueue:
         """Connects when first used."""
         limits = QueueLimits(
             max_depth=settings.max_queue_depth,
+            extra_depth=settings.brownout_extra_depth,
             lease_seconds=settings.lease_seconds,
             max_attempts=settings.max_attempts,
             retention_seconds=settings.retention_seconds,
@@ -155,7 +156,7 @@ class RedisQueue:
                 codec.encode(request),
                 request.model,
                 codec.encode_event(JobQueued()),
-                self._limits.max_depth,
+                self._limits.depth_for(request),
                 -1 if (limit := start_limit_ms(request)) is None else limit,
                 owner.tenant,
                 -1 if owner.max_jobs is None else owner.max_jobs,
@@ -163,7 +164,8 @@ class RedisQueue:
             ],
         )
         if answer[0] == b"full":
-            raise QueueFull(f"the queue holds its {self._limits.max_depth} jobs", retry_after_s=1.0)
+            depth = self._limits.depth_for(request)
+            raise QueueFull(f"the queue holds its {depth} jobs", retry_after_s=1.0)
         if answer[0] == b"over":
             raise over_its_jobs(owner.max_jobs)
         if answer[0] == b"conflict":
@@ -263,11 +265,17 @@ class RedisQueue:
         await self._workers.drop(worker_id)
 
     async def lease(
-        self, worker_id: str, *, model: str, count: int, wait_seconds: float
+        self,
+        worker_id: str,
+        *,
+        model: str,
+        count: int,
+        wait_seconds: float,
+        max_bands: int | None = None,
     ) -> Sequence[Lease]:
         deadline = time.monotonic() + wait_seconds
         while True:
-            leases, newest = await self._lease_now(worker_id, model=model, count=count)
+            leases, newest = await self._lease_now(worker_id, model, count, max_bands)
             left = deadline - time.monotonic()
             if leases or left <= 0:
                 return leases
@@ -340,7 +348,7 @@ class RedisQueue:
         await self._redis.aclose()
 
     async def _lease_now(
-        self, worker_id: str, *, model: str, count: int
+        self, worker_id: str, model: str, count: int, max_bands: int | None
     ) -> tuple[list[Lease], str]:
         keys = self._keys
         with unavailable():
@@ -360,10 +368,11 @@ class RedisQueue:
                     codec.encode_event(FAILED_BY_ATTEMPTS),
                     codec.encode_event(JobCancelled()),
                     codec.encode_event(NOT_STARTED),
+                    max_bands or 0,
                 ],
             )
         leases = []
-        for job_id, request, created, epoch, attempts, tenant, now in found:
+        for job_id, request, created, epoch, attempts, tenant, now, limit in found:
             try:
                 job = job_of(job_id.decode(), request, b"running", created, attempts, tenant)
             except ValueError:
@@ -371,8 +380,13 @@ class RedisQueue:
                 logger.exception("job %s cannot be read", job_id.decode())
                 await self._finish(job_id.decode(), model, epoch, UNREADABLE)
             else:
-                now_s = int(now) / 1e6
-                lease = Lease(job=job, worker_id=worker_id, epoch=epoch, leased_at=now_s)
+                lease = Lease(
+                    job=job,
+                    worker_id=worker_id,
+                    epoch=epoch,
+                    leased_at=int(now) / 1e6,
+                    max_bands=int(limit) or None,
+                )
                 leases.append(lease)
         return leases, newest.decode()
 

@@ -1,5 +1,5 @@
 """A worker's sign of life: its model's card, whether its engine could draw right now, how fast it
-draws."""
+draws and how many bands it sheds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from service.engine.engine import Engine
 from service.errors import QueueUnavailable
 from service.jobs.queue import JobQueue, WorkerStatus
+from service.worker.brownout import Brownout
 from service.worker.learned_pace import LearnedPace
 
 logger = logging.getLogger(__name__)
@@ -29,6 +30,7 @@ class Heartbeat:
         engine_name: str,
         ttl_seconds: float,
         pace: LearnedPace,
+        brownout: Brownout | None = None,
     ) -> None:
         self._queue = queue
         self._engine = engine
@@ -36,6 +38,7 @@ class Heartbeat:
         self._engine_name = engine_name
         self._ttl_seconds = ttl_seconds
         self.pace = pace
+        self.brownout = brownout
         self.engine_ready = False
 
     async def run(self) -> None:
@@ -70,6 +73,7 @@ class Heartbeat:
             engine=self._engine_name,
             engine_ready=self.engine_ready,
             pace=self.pace.snapshot(),
+            shedding=None if self.brownout is None else self.brownout.status(),
         )
         try:
             await self._queue.register_model(self._engine.card)

@@ -40,6 +40,7 @@ class Worker:
         self._queue = queue
         self._engine = engine
         self._heartbeat = heartbeat
+        self._brownout = heartbeat.brownout
         self._metrics = metrics
         self._max_generations = max_generations
         self._slots = asyncio.Semaphore(max_generations)
@@ -75,7 +76,9 @@ class Worker:
             elif not self._heartbeat.engine_ready:
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
-                for lease in await self._lease():
+                leases = await self._lease()
+                self._observe(leases)
+                for lease in leases:
                     self._start(lease)
 
     async def _lease(self) -> Sequence[Lease]:
@@ -96,6 +99,7 @@ class Worker:
                 model=self._engine.card.id,
                 count=1,
                 wait_seconds=LEASE_WAIT_SECONDS,
+                max_bands=None if self._brownout is None else self._brownout.max_bands,
             )
         )
         try:
@@ -105,6 +109,12 @@ class Worker:
                 for lease in await leasing:
                     await self._queue.hand_back(lease)
             raise
+
+    def _observe(self, leases: Sequence[Lease]) -> None:
+        if self._brownout is not None:
+            self._brownout.observe_leases(leases)
+            level = self._metrics.brownout_level.labels(model=self._engine.card.id)
+            level.set(self._brownout.level)
 
     def _start(self, lease: Lease) -> None:
         run = JobRun(

@@ -16,7 +16,7 @@ from service.gateway.access.principal import Principal
 from service.gateway.admission import AcceptedJob
 from service.gateway.drafts import Draft
 from service.gateway.rest import negotiation
-from service.gateway.rest.answers import images_answer, stream_event
+from service.gateway.rest.answers import images_answer, shed_headers, stream_event
 from service.gateway.rest.bodies import read_json
 from service.gateway.rest.callers import CountedCaller
 from service.gateway.rest.connection import while_connected
@@ -113,11 +113,13 @@ async def _answer(
             "x-nfig-model": accepted.card.id,
             "x-nfig-job": accepted.job.id,
             "x-nfig-seed": str(accepted.job.request.seed),
+            "x-nfig-bands-completed": str(image.bands_completed),
+            **shed_headers(images),
         }
         return Response(image.content, media_type=media, headers=headers)
     url_base = str(request.base_url) if body.response_format == "url" else None
     answer = images_answer(accepted, images, url_base=url_base)
-    return JSONResponse(answer.model_dump(exclude_none=True))
+    return JSONResponse(answer.model_dump(exclude_none=True), headers=shed_headers(images))
 
 
 async def _stream(
@@ -208,6 +210,7 @@ def draft_of(body: ImageOptions, media: str, *, class_field: str) -> Draft:
         picture_quality=body.output_compression,
         deadline_ms=body.deadline_ms,
         start_within_ms=body.start_within_ms,
+        brownout=body.brownout,
         names={**OUR_NAMES, "class_label": class_field},
     )
 

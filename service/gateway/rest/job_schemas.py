@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.domain import JobState, PictureFormat
+from service.domain import BrownoutConsent, JobState, PictureFormat
 
 
 class JobBody(BaseModel):
@@ -49,6 +49,10 @@ class JobBody(BaseModel):
     start_within_ms: int | None = Field(
         None, description="Milliseconds from now within which drawing must begin."
     )
+    brownout: BrownoutConsent | None = Field(
+        None,
+        description="Whether fewer bands will do when demand exceeds capacity. Default allow.",
+    )
 
 
 class JobImage(BaseModel):
@@ -56,6 +60,8 @@ class JobImage(BaseModel):
 
     image_index: int
     bands_completed: int
+    shed: bool
+    """It is complete with fewer bands than were asked for, because demand exceeded capacity."""
     digest: str | None = None
     url: str | None = None
     format: PictureFormat | None = None
@@ -106,6 +112,7 @@ class JobAnswer(BaseModel):
     """Of a variation: how many of the first bands are those of the uploaded image."""
     deadline_ms: int | None
     start_within_ms: int | None
+    brownout: BrownoutConsent
     images: list[JobImage]
     error: JobError | None
     urls: JobUrls

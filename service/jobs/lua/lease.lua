@@ -5,9 +5,10 @@
 -- ARGV: group, worker, count, lease ms, max attempts, retention ms,
 --       prefix of jobs, suffix of logs, suffix of pictures (which jobs it meets, only the stream knows),
 --       started event with %d for the attempt, failed event, cancelled event,
---       event of a job that did not start in time
--- Returns a list of {job id, request, created, epoch, attempts, tenant, now in microseconds}, and
--- the id of the newest entry.
+--       event of a job that did not start in time,
+--       bands that a job may have at most which is leased for the first time, or 0 for all
+-- Returns a list of {job id, request, created, epoch, attempts, tenant, now in microseconds, bands
+-- that it may have at most}, and the id of the newest entry.
 local waiting, outstanding = KEYS[1], KEYS[2]
 local group, worker, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local leases = {}
@@ -26,10 +27,11 @@ local function hold(job, id, entry)
   local attempts = redis.call('HINCRBY', job, 'attempts', 1)
   redis.call('HSET', job, 'state', 'running', 'entry', entry)
   redis.call('HDEL', job, 'start_by') -- it has started, whatever becomes of this lease
+  redis.call('HSETNX', job, 'max_bands', ARGV[14]) -- a takeover draws as many
   redis.call('XADD', job .. ARGV[8], '*', 'event', (ARGV[10]:gsub('%%d', attempts)))
-  local facts = redis.call('HMGET', job, 'request', 'created', 'tenant')
+  local facts = redis.call('HMGET', job, 'request', 'created', 'tenant', 'max_bands')
   table.insert(leases, { id, facts[1], facts[2], epoch, attempts, facts[3],
-    string.format('%.0f', now) })
+    string.format('%.0f', now), facts[4] })
 end
 
 local function take(entries)

@@ -1,0 +1,95 @@
+"""How many bands a worker leaves out when demand exceeds capacity: a level that rises while jobs
+wait for too long, and falls once they have not for a while.
+
+It needs no other worker: all of them lease from one queue, whose oldest jobs they get, so they see
+the same waits.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from service.jobs.queue import Lease, Shedding
+from service.settings import WorkerSettings
+
+LOW_SHARE = 0.25
+"""Of the target: a wait below it is none. Between the two nothing changes."""
+RISE_TARGETS = 1.0
+"""For how long waits have to stay above the target before one more band is left out, in targets: a
+burst that the queue takes in without help is not yet demand that exceeds capacity."""
+FALL_TARGETS = 20.0
+"""For how long there has to be none before a band is given back. Long, because giving one back is
+an experiment: where demand goes on, it costs a queue."""
+
+
+class Brownout:
+    """A level on the waits that `observe` is told, on the worker's own clock."""
+
+    def __init__(
+        self,
+        *,
+        num_bands: int,
+        min_bands: int,
+        target_seconds: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._num_bands = num_bands
+        self._min_bands = min(min_bands, num_bands)
+        self._target = target_seconds
+        self._clock = clock
+        self._high_since: float | None = None
+        self._low_since: float | None = None
+        self.level = 0
+        """Bands that are left out."""
+
+    @classmethod
+    def from_settings(cls, settings: WorkerSettings, *, num_bands: int) -> Brownout | None:
+        """None where the operator does not allow it."""
+        if settings.brownout_min_bands is None:
+            return None
+        return cls(
+            num_bands=num_bands,
+            min_bands=settings.brownout_min_bands,
+            target_seconds=settings.brownout_target_seconds,
+        )
+
+    @property
+    def max_bands(self) -> int | None:
+        """What a job may have at most that begins now; None: everything."""
+        return None if self.level == 0 else self._num_bands - self.level
+
+    def status(self) -> Shedding:
+        """For others to read."""
+        return Shedding(
+            min_bands=self._min_bands, target_seconds=self._target, max_bands=self.max_bands
+        )
+
+    def observe_leases(self, leases: Sequence[Lease]) -> None:
+        """What a call for jobs brought; nothing means that nobody waits."""
+        if not leases:
+            self.observe(0.0)
+        for lease in leases:
+            # Afterwards it is the workers' failures that make a job old, not the queue.
+            if lease.job.attempts == 1:
+                self.observe(lease.leased_at - lease.job.created_at)
+
+    def observe(self, wait_seconds: float) -> None:
+        now = self._clock()
+        high = wait_seconds > self._target
+        low = wait_seconds < LOW_SHARE * self._target
+        self._high_since = _since(self._high_since, now) if high else None
+        self._low_since = _since(self._low_since, now) if low else None
+        if self._lasts(self._high_since, RISE_TARGETS, now):
+            self._high_since = now
+            self.level = min(self.level + 1, self._num_bands - self._min_bands)
+        elif self._lasts(self._low_since, FALL_TARGETS, now):
+            self._low_since = now
+            self.level = max(self.level - 1, 0)
+
+    def _lasts(self, since: float | None, targets: float, now: float) -> bool:
+        return since is not None and now - since >= targets * self._target
+
+
+def _since(since: float | None, now: float) -> float:
+    return now if since is None else since
