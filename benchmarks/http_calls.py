@@ -24,6 +24,13 @@ class KeptConnection:
 
     async def post(self, path: str, body: object) -> bytes:
         """The answer's body. Raises RuntimeError unless the request was a success."""
+        status, received = await self.exchange(path, body)
+        if status // 100 != 2:
+            raise RuntimeError(f"{status}: {received[:500].decode(errors='replace')}")
+        return received
+
+    async def exchange(self, path: str, body: object) -> tuple[int, bytes]:
+        """The answer's status and body."""
         content = json.dumps(body).encode()
         head = (
             f"POST {path} HTTP/1.1\r\nhost: {HOST}\r\ncontent-type: application/json\r\n"
@@ -34,9 +41,7 @@ class KeptConnection:
         lines = answer.decode("latin-1").lower().split("\r\n")
         length = next(line for line in lines if line.startswith("content-length:"))
         received = await self._reader.readexactly(int(length.partition(":")[2]))
-        if not lines[0].startswith("http/1.1 2"):
-            raise RuntimeError(f"{lines[0]}: {received[:500].decode(errors='replace')}")
-        return received
+        return int(lines[0].split()[1]), received
 
     async def post_json(self, path: str, body: object) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(await self.post(path, body))
