@@ -4,7 +4,7 @@ BIN := .venv/bin
 SETUP := .venv/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test fuzz check bench format lock clean
+.PHONY: help setup demo serve test fuzz check bench format lock proto clean
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 10
@@ -23,8 +23,9 @@ test: $(SETUP) ## all tests
 fuzz: $(SETUP) ## 10,000 and more cases of schemathesis against the REST API
 	NFIG_FUZZ_EXAMPLES=600 $(BIN)/python -m pytest -s tests/service/gateway/test_openapi_fuzz.py
 
-check: $(SETUP) ## lint, format, types, dependency rules
+check: $(SETUP) ## lint, format, types, dependency rules, the proto and what it must not break
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
+	$(BIN)/buf lint proto && $(BIN)/buf breaking proto --against proto/baseline.json
 
 bench: $(SETUP) ## measure the service around a fake engine; leave the machine alone meanwhile
 	$(BIN)/python -m benchmarks.latency
@@ -37,14 +38,17 @@ format: $(SETUP) ## rewrite the code in house style
 lock: $(SETUP) ## resolve pyproject's ranges into requirements.lock
 	$(BIN)/python .ci/lock.py
 
+proto: $(SETUP) ## write the gRPC stubs of nfig_proto from proto/
+	$(BIN)/python .ci/proto.py
+
 clean: ## remove what the targets above made, .venv included
 	rm -rf .venv out *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
-$(SETUP): requirements.lock requirements-triton.lock pyproject.toml
+$(SETUP): requirements.lock requirements-triton.lock pyproject.toml nfig_proto/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)) and "Python 3.11 or 3.12 is needed, found " + sys.version.split()[0] + "; name one with make PYTHON=...")'
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --requirement requirements.lock
-	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable .
+	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable ./nfig_proto --editable .
 	$(BIN)/python -m pip install --no-deps --upgrade --target .venv/triton --requirement requirements-triton.lock \
 		|| echo "Triton's wheel could not be installed: the in-process engine will draw instead."
 	touch $@

@@ -15,6 +15,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 EXTRAS = "model,export,data,evaluation,gateway,worker,client,stack,dev"
+OURS = {"nfig-proto", "nfig-serve"}
 OF_ONE_VARIANT = re.compile(r"nvidia-.*|cuda-.*|triton")
 """What only a CUDA build of torch pulls in; pip adds it by itself where that build is installed."""
 HEADER = (
@@ -26,7 +27,8 @@ def resolve() -> dict[str, str]:
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder, "report.json")
         command = [sys.executable, "-m", "pip", "install", "-qq", "--dry-run"]
-        command += ["--ignore-installed", "--report", str(report), f"{ROOT}[{EXTRAS}]"]
+        command += ["--ignore-installed", "--report", str(report)]
+        command += [str(ROOT / "nfig_proto"), f"{ROOT}[{EXTRAS}]"]
         subprocess.run(command, check=True)  # noqa: S603
         found = json.loads(report.read_text())["install"]
     return {item["metadata"]["name"]: item["metadata"]["version"] for item in found}
@@ -37,7 +39,7 @@ def main() -> None:
         # The local part (+cpu, +cu129) names torch's variant, which is not ours to pin.
         f"{name.lower()}=={version.split('+')[0]}"
         for name, version in resolve().items()
-        if name != "nfig-serve" and not OF_ONE_VARIANT.fullmatch(name.lower())
+        if name not in OURS and not OF_ONE_VARIANT.fullmatch(name.lower())
     ]
     (ROOT / "requirements.lock").write_text(HEADER + "\n".join(sorted(lines)) + "\n")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
@@ -93,6 +93,23 @@ class GatewaySettings(QueueSettings):
     """A stream that has been silent for this long gets a comment, so that proxies keep it open."""
     shutdown_grace_seconds: int = Field(default=20, ge=0)
     """How long open requests may go on after SIGTERM."""
+    grpc_port: int = Field(default=0, ge=0, le=65535)
+    """Port of the gRPC door, on the same address; 0 keeps it shut."""
+    grpc_max_calls: int = Field(default=1000, ge=1)
+    """gRPC calls open at once; one more is refused."""
+    grpc_reflection: bool = True
+    """Whether clients may ask the gRPC door what it offers."""
+    grpc_cert_file: str = ""
+    """PEM file of the gRPC door's certificate chain; without it the door speaks plain text."""
+    grpc_key_file: str = Field(default="", validate_default=True)
+    """PEM file of the certificate's private key."""
+
+    @field_validator("grpc_key_file")
+    @classmethod
+    def _of_the_certificate(cls, key_file: str, others: ValidationInfo) -> str:
+        if bool(key_file) != bool(others.data.get("grpc_cert_file")):
+            raise ValueError("goes with NFIG_GRPC_CERT_FILE: set both or neither")
+        return key_file
 
 
 SettingsKind = TypeVar("SettingsKind", bound=QueueSettings)

@@ -1,4 +1,4 @@
-"""`python -m service.gateway`: serves REST until it is told to stop."""
+"""`python -m service.gateway`: serves REST, and gRPC where asked to, until it is told to stop."""
 
 from __future__ import annotations
 
@@ -6,6 +6,9 @@ import asyncio
 import gc
 import logging
 import signal
+import socket
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 
 import uvicorn
 from fastapi import FastAPI
@@ -13,12 +16,28 @@ from fastapi import FastAPI
 from service.gateway.access.access import check_exposure
 from service.gateway.rest.app import create_app
 from service.gateway.rest.internal import internal_listener
+from service.gateway.rpc.server import RpcDoor
+from service.gateway.services import Services
 from service.jobs.redis_queue import RedisQueue
 from service.logs import configure_logs
 from service.metrics import Metrics
 from service.settings import GatewaySettings, read_settings
 
 logger = logging.getLogger(__name__)
+
+
+class _Server(uvicorn.Server):
+    """Shuts the gRPC door, if there is one, together with its own."""
+
+    def __init__(self, config: uvicorn.Config, rpc: RpcDoor | None) -> None:
+        super().__init__(config)
+        self._rpc = rpc
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        async with asyncio.TaskGroup() as doors:
+            if self._rpc is not None:
+                doors.create_task(self._rpc.close())
+            doors.create_task(super().shutdown(sockets))
 
 
 def main() -> None:
@@ -56,8 +75,8 @@ async def serve(settings: GatewaySettings) -> None:
             # Without it an open stream would keep the process alive for as long as it lasts.
             timeout_graceful_shutdown=settings.shutdown_grace_seconds,
         )
-        async with internal_listener(services):
-            await uvicorn.Server(config).serve()
+        async with internal_listener(services), _rpc_door(services) as rpc:
+            await _Server(config, rpc).serve()
     finally:
         await queue.close()
 
@@ -67,6 +86,24 @@ def _app(queue: RedisQueue, settings: GatewaySettings) -> FastAPI:
         return create_app(queue=queue, settings=settings, metrics=Metrics())
     except ValueError as error:
         raise SystemExit(f"NFIG_API_KEYS_FILE: {error}") from None
+
+
+@asynccontextmanager
+async def _rpc_door(services: Services) -> AsyncGenerator[RpcDoor | None]:
+    """Open while the block runs, if the settings name a port for it."""
+    if not services.settings.grpc_port:
+        yield None
+        return
+    door = RpcDoor(services)
+    try:
+        await door.open()
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
+    logger.info("gRPC on %s:%d", services.settings.host, door.port)
+    try:
+        yield door
+    finally:
+        await door.close()
 
 
 if __name__ == "__main__":

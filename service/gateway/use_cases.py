@@ -9,9 +9,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from service.domain import (
     BandCompleted,
@@ -58,6 +59,16 @@ class Preview:
 
 
 @dataclass(frozen=True, kw_only=True)
+class UnseenBand:
+    """A drawn band without a picture: nobody asked to see it, or its preview was dropped."""
+
+    image_index: int
+    band: int
+    band_seconds: float
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class FinishedImage:
     """One image, as the job's log and picture store have it."""
 
@@ -79,11 +90,23 @@ class ImageGeneration:
         self._queue = queue
         self._settings = settings
         self._metrics = metrics
-        self._cancelling: set[asyncio.Task[None]] = set()
+        self._cancelling: set[asyncio.Task[Any]] = set()
         self._following = 0
 
-    async def follow(self, accepted: AcceptedJob) -> AsyncGenerator[Preview | FinishedImage]:
-        """Previews and images as they are drawn.
+    async def own(self, accepting: Coroutine[Any, Any, AcceptedJob]) -> AcceptedJob:
+        """The job once it is accepted; cancelled if its caller leaves at that very moment."""
+        task = asyncio.create_task(accepting)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._cancelling.add(task)
+            task.add_done_callback(self._disown)
+            raise
+
+    async def follow_bands(
+        self, accepted: AcceptedJob
+    ) -> AsyncGenerator[AcceptedJob | Preview | UnseenBand | FinishedImage]:
+        """The job itself, at once; then bands and images as they are drawn.
 
         Raises the error that the job failed with, or DeadlineExceeded. The job belongs to whoever
         iterates: it is cancelled when the iteration is given up before its end.
@@ -92,6 +115,7 @@ class ImageGeneration:
         ended = seen_preview = False
         self._following += 1
         try:
+            yield accepted
             async with aclosing(self._log(job)) as log:
                 band_seconds: defaultdict[int, list[float]] = defaultdict(list)
                 async for logged in log:
@@ -108,6 +132,13 @@ class ImageGeneration:
             self._following -= 1
             if not ended:
                 self._cancel_soon(job.id)
+
+    async def follow(self, accepted: AcceptedJob) -> AsyncGenerator[Preview | FinishedImage]:
+        """As `follow_bands`, only what there is to see."""
+        async with aclosing(self.follow_bands(accepted)) as items:
+            async for item in items:
+                if isinstance(item, Preview | FinishedImage):
+                    yield item
 
     async def draw(self, accepted: AcceptedJob) -> list[FinishedImage]:
         """All images in order, drained from `follow`."""
@@ -149,11 +180,16 @@ class ImageGeneration:
 
     async def _shown(
         self, job: Job, logged: LoggedEvent, band_seconds: defaultdict[int, list[float]]
-    ) -> Preview | FinishedImage | None:
+    ) -> Preview | UnseenBand | FinishedImage | None:
         event = logged.event
         if isinstance(event, BandCompleted):
             band_seconds[event.image_index].append(event.seconds)
-            return await self._preview(job, event, logged.at)
+            return await self._preview(job, event, logged.at) or UnseenBand(
+                image_index=event.image_index,
+                band=event.band,
+                band_seconds=event.seconds,
+                at=logged.at,
+            )
         if isinstance(event, ImageCompleted):
             return FinishedImage(
                 image_index=event.image_index,
@@ -197,6 +233,11 @@ class ImageGeneration:
         task = asyncio.create_task(self._cancel(job_id))
         self._cancelling.add(task)
         task.add_done_callback(self._cancelling.discard)
+
+    def _disown(self, accepting: asyncio.Task[AcceptedJob]) -> None:
+        if not accepting.cancelled() and accepting.exception() is None:
+            self._cancel_soon(accepting.result().job.id)
+        self._cancelling.discard(accepting)
 
     async def _cancel(self, job_id: str) -> None:
         with suppress(NotFound):

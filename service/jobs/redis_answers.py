@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from service.domain import ANONYMOUS, Job, JobState
 from service.errors import JobLost
 from service.jobs import codec
@@ -24,6 +27,18 @@ def job_of(
         created_at=int(created) / 1e6,
         attempts=int(attempts),
         tenant=tenant.decode() if tenant else ANONYMOUS,
+    )
+
+
+def lease_of(facts: Sequence[Any], *, worker_id: str) -> Lease:
+    """One job as `lease.lua` tells of it. Raises ValueError if the request cannot be read."""
+    job_id, request, created, epoch, attempts, tenant, now, max_bands = facts
+    return Lease(
+        job=job_of(job_id.decode(), request, b"running", created, attempts, tenant),
+        worker_id=worker_id,
+        epoch=epoch,
+        leased_at=int(now) / 1e6,
+        max_bands=int(max_bands) or None,
     )
 
 

@@ -51,7 +51,7 @@ from service.jobs.queue import (
     Submission,
     WorkerStatus,
 )
-from service.jobs.redis_answers import cancel_wanted, job_of
+from service.jobs.redis_answers import cancel_wanted, job_of, lease_of
 from service.jobs.redis_connection import connect, submitting, unavailable
 from service.jobs.redis_log import RedisLog
 from service.jobs.redis_reader import BLOCK_SECONDS
@@ -372,22 +372,13 @@ class RedisQueue:
                 ],
             )
         leases = []
-        for job_id, request, created, epoch, attempts, tenant, now, limit in found:
+        for facts in found:
             try:
-                job = job_of(job_id.decode(), request, b"running", created, attempts, tenant)
+                leases.append(lease_of(facts, worker_id=worker_id))
             except ValueError:
                 # Not the worker's end: it would take the next worker with it, too.
-                logger.exception("job %s cannot be read", job_id.decode())
-                await self._finish(job_id.decode(), model, epoch, UNREADABLE)
-            else:
-                lease = Lease(
-                    job=job,
-                    worker_id=worker_id,
-                    epoch=epoch,
-                    leased_at=int(now) / 1e6,
-                    max_bands=int(limit) or None,
-                )
-                leases.append(lease)
+                logger.exception("job %s cannot be read", facts[0].decode())
+                await self._finish(facts[0].decode(), model, facts[3], UNREADABLE)
         return leases, newest.decode()
 
     async def _wait_for_entry(self, model: str, *, after: str, seconds: float) -> None:

@@ -6,6 +6,7 @@ import json
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -62,10 +63,14 @@ def serve(
     port: Annotated[
         int, typer.Option(help="Port of the gateway; another free one if taken.", min=0, max=65535)
     ] = 8000,
+    grpc_port: Annotated[
+        int, typer.Option(help="The same for its gRPC door.", min=0, max=65535)
+    ] = 50051,
 ) -> None:
     """Start everything and keep it running until Ctrl-C."""
     progress = Progress()
     options = _options(engine, checkpoint, repository, folder, port=port, progress=progress)
+    options = replace(options, grpc_port=grpc_port)
     with _explained(progress, options), run_stack(options, progress) as stack:
         _print_addresses(stack, progress)
         with suppress(KeyboardInterrupt):
@@ -127,6 +132,7 @@ def _print_addresses(stack: RunningStack, progress: Progress) -> None:
         f"\nimages      {url}/v1/images/generations\n"
         f"models      {url}/v1/models\n"
         f"API         {url}/docs\n"
+        f"gRPC        {stack.grpc_address}\n"
         f"metrics     {url}/metrics, {stack.worker_metrics_url}\n"
         f"\ntry         curl -N {url}/v1/images/generations "
         f"-H 'Content-Type: application/json' -d '{body}'\n"

@@ -144,7 +144,12 @@ def start_worker(plan: WorkerPlan, redis_url: str, logs: Path) -> tuple[ChildPro
 
 
 def start_gateway(
-    redis_url: str, port: int, logs: Path, *, environment: Mapping[str, str] | None = None
+    redis_url: str,
+    port: int,
+    logs: Path,
+    *,
+    grpc_port: int = 0,
+    environment: Mapping[str, str] | None = None,
 ) -> tuple[ChildProcess, str]:
     """A gateway that can be reached, and its URL. It may not be ready to draw yet."""
     environment = {
@@ -152,6 +157,7 @@ def start_gateway(
         "NFIG_REDIS_URL": redis_url,
         "NFIG_HOST": HOST,
         "NFIG_PORT": str(port),
+        "NFIG_GRPC_PORT": str(grpc_port),
     }
     command = [sys.executable, "-m", "service.gateway"]
     gateway = start_process("gateway", command, log=logs / "gateway.log", environment=environment)

@@ -15,7 +15,7 @@ from typing import NoReturn
 from service.stack import parts
 from service.stack.choice import EngineName
 from service.stack.parts import Part, RedisPart, TritonPart, WorkerPlan
-from service.stack.processes import ChildProcess, PartFailed, free_port, wait_until
+from service.stack.processes import HOST, ChildProcess, PartFailed, free_port, wait_until
 from service.stack.progress import Progress
 
 
@@ -31,6 +31,8 @@ class StackOptions:
     logs: Path
     port: int = 0
     """Wanted port of the gateway; another free one if it is taken, any free one for 0."""
+    grpc_port: int = 0
+    """The same for its gRPC door."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +40,7 @@ class RunningStack:
     """Where the parts answer."""
 
     gateway_url: str
+    grpc_address: str
     worker_metrics_url: str
     redis: RedisPart
     triton: TritonPart | None
@@ -103,12 +106,16 @@ def _start(
         started.append(worker)
         step.detail = f"{options.engine} engine, {worker_url}"
     with progress.step("gateway") as step:
-        port = free_port(options.port)
-        gateway, gateway_url = parts.start_gateway(redis.url, port, options.logs)
+        port, grpc_port = free_port(options.port), free_port(options.grpc_port)
+        gateway, gateway_url = parts.start_gateway(
+            redis.url, port, options.logs, grpc_port=grpc_port
+        )
         started.append(gateway)
-        step.detail = gateway_url
+        grpc_address = f"{HOST}:{grpc_port}"
+        step.detail = f"{gateway_url}, gRPC {grpc_address}"
     stack = RunningStack(
         gateway_url=gateway_url,
+        grpc_address=grpc_address,
         worker_metrics_url=worker_url,
         redis=redis,
         triton=triton,

@@ -63,7 +63,8 @@ def test_a_checkpoint_that_is_not_there_is_refused_by_name(tmp_path: Path) -> No
 def test_serve_prints_a_curl_line_and_stops_on_a_signal(
     number: signal.Signals, tmp_path: Path
 ) -> None:
-    words = command("serve", "--engine", "fake", "--dir", tmp_path, "--port", "0")
+    ports = ("--port", "0", "--grpc-port", "0")
+    words = command("serve", "--engine", "fake", "--dir", tmp_path, *ports)
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         try:
@@ -75,6 +76,9 @@ def test_serve_prints_a_curl_line_and_stops_on_a_signal(
             url = re.search(r"curl -N (http://\S+?)/v1/images/generations", printed)
             assert url, printed
             assert httpx.get(f"{url[1]}/health/ready").status_code == 200
+            grpc_door = re.search(r"^gRPC +(127\.0\.0\.1):(\d+)$", printed, re.MULTILINE)
+            assert grpc_door, printed
+            socket.create_connection((grpc_door[1], int(grpc_door[2])), timeout=5).close()
         finally:
             process.send_signal(number)
         assert process.wait(40) == 0

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import grpc
 import httpx
 import numpy as np
 import pytest
@@ -22,6 +23,8 @@ from nfig.generation import BandStep
 from nfig.images import encode_image
 from nfig.pipeline import NFIGPipeline
 from nfig_client import AsyncClient, BandCompleted, Client
+from nfig_proto.v1 import image_generation_pb2 as pb
+from nfig_proto.v1.image_generation_pb2_grpc import ImageGenerationServiceStub
 from service.stack.running import RunningStack
 from service.stack.stream import parse_events
 
@@ -84,13 +87,32 @@ def async_client(stack: RunningStack, options: Options) -> list[bytes]:
     return asyncio.run(draw())
 
 
+def grpc_unary(stack: RunningStack, options: Options) -> list[bytes]:
+    spec = pb.ImageSpec(class_name="cat", num_images=2, seed=SEED, **options)
+    with grpc.insecure_channel(stack.grpc_address) as channel:
+        stub = ImageGenerationServiceStub(channel)
+        drawn = stub.Generate(pb.GenerateRequest(spec=spec), timeout=60)
+    return [image.picture.content for image in drawn.images]
+
+
+def grpc_stream(stack: RunningStack, options: Options) -> list[bytes]:
+    spec = pb.ImageSpec(class_name="cat", num_images=2, seed=SEED, previews=2, **options)
+    with grpc.insecure_channel(stack.grpc_address) as channel:
+        stub = ImageGenerationServiceStub(channel)
+        events = list(stub.GenerateStream(pb.GenerateStreamRequest(spec=spec), timeout=60))
+    images = [event.image for event in events if event.HasField("image")]
+    images.sort(key=lambda image: image.image_index)
+    return [image.picture.content for image in images]
+
+
 DOORS: dict[str, Door] = {
     "REST, picture": rest_picture,
     "REST, stream": rest_stream,
     "native job": native_job,
     "client": client,
     "async client": async_client,
-    # gRPC: add `Generate` and `GenerateStream` here.
+    "gRPC": grpc_unary,
+    "gRPC, stream": grpc_stream,
 }
 
 

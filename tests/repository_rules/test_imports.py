@@ -51,7 +51,7 @@ def imported(root: Path, names: list[str], tmp_path: Path) -> dict[str, list[str
     return result
 
 
-@pytest.mark.parametrize("package", ["nfig", "nfig_client", "service"])
+@pytest.mark.parametrize("package", ["nfig", "nfig_client", "nfig_proto", "service"])
 def test_importing_every_module_does_nothing(
     package: str, root: Path, sources: list[Path], tmp_path: Path
 ) -> None:
@@ -65,6 +65,11 @@ def test_the_gateway_runs_without_what_is_the_workers(
     names = module_names(root, sources, "service.gateway")
     after = imported(root, names, tmp_path)
     assert not FOR_OTHERS & set(after["modules"])
+
+
+def test_the_stubs_need_nothing_of_ours(root: Path, sources: list[Path], tmp_path: Path) -> None:
+    after = imported(root, module_names(root, sources, "nfig_proto"), tmp_path)
+    assert not {"service", *FOR_OTHERS} & set(after["modules"])
 
 
 @pytest.mark.parametrize("name", ["service.domain", "service.errors"])

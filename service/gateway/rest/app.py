@@ -7,10 +7,6 @@ from contextlib import asynccontextmanager
 
 from fastapi import FastAPI
 
-from service.gateway.access.access import Access
-from service.gateway.admission import Admission
-from service.gateway.cards import FleetCache
-from service.gateway.native_jobs import NativeJobs
 from service.gateway.rest import (
     cors,
     errors,
@@ -27,8 +23,7 @@ from service.gateway.rest.errors import ErrorMiddleware
 from service.gateway.rest.openapi import complete_document
 from service.gateway.rest.request_id import RequestIdMiddleware
 from service.gateway.rest.response_headers import ResponseHeadersMiddleware
-from service.gateway.rest.services import Services
-from service.gateway.use_cases import ImageGeneration
+from service.gateway.services import build_services
 from service.jobs.queue import JobQueue
 from service.metrics import Metrics
 from service.settings import GatewaySettings
@@ -40,7 +35,7 @@ job: created, watched and cancelled by id."""
 
 def create_app(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) -> FastAPI:
     """The app; whoever made the queue closes it. Raises ValueError for a wrong keys file."""
-    services = _services(queue, settings, metrics)
+    services = build_services(queue=queue, settings=settings, metrics=metrics)
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
@@ -77,21 +72,3 @@ def create_app(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) 
         links_without_key=settings.links_without_key,
     )
     return app
-
-
-def _services(queue: JobQueue, settings: GatewaySettings, metrics: Metrics) -> Services:
-    fleet = FleetCache(
-        queue,
-        ttl_seconds=settings.models_ttl_seconds,
-        timeout_seconds=settings.queue_timeout_seconds,
-    )
-    return Services(
-        queue=queue,
-        settings=settings,
-        metrics=metrics,
-        access=Access(queue=queue, settings=settings),
-        fleet=fleet,
-        admission=Admission(queue=queue, fleet=fleet, settings=settings, metrics=metrics),
-        generation=ImageGeneration(queue=queue, settings=settings, metrics=metrics),
-        jobs=NativeJobs(queue=queue, fleet=fleet, settings=settings),
-    )

@@ -20,7 +20,6 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.errors import (
     BodyTooLarge,
-    Internal,
     InvalidRequest,
     MethodNotAllowed,
     NotAcceptable,
@@ -29,13 +28,12 @@ from service.errors import (
     UnsupportedMediaType,
     catalogued,
 )
+from service.gateway.failures import RETRY_SECONDS, as_service_error
 from service.gateway.rest.connection import ClientGone
 from service.gateway.rest.request_id import request_id
 
 logger = logging.getLogger(__name__)
 
-RETRY_SECONDS = 2.0
-"""When to come back if the error itself does not say."""
 SHOWN_CHARACTERS = 64
 """How much of a field's name, which may be the caller's own text, an error repeats."""
 _CLIENT_GONE_STATUS = 499
@@ -116,16 +114,6 @@ def invalid_field(errors: list[Any]) -> InvalidRequest:
         return InvalidRequest("the body is not valid JSON", field="body")
     complaint = str(first["msg"])
     return InvalidRequest(f"{field}: {complaint[:1].lower()}{complaint[1:]}", field=field)
-
-
-def as_service_error(error: Exception, *, request_id: str) -> ServiceError:
-    """What the caller may know of an error; a defect of ours is logged with its traceback."""
-    if isinstance(error, ServiceError) and not isinstance(error, Internal):
-        return error
-    logger.error("request %s failed", request_id, exc_info=error)
-    if isinstance(error, Internal):
-        return error
-    return Internal("something went wrong inside the service; the request id helps to find it")
 
 
 def install(app: FastAPI) -> None:

@@ -15,16 +15,18 @@ from service.errors import InvalidRequest, NotAcceptable
 from service.gateway.access.principal import Principal
 from service.gateway.admission import AcceptedJob
 from service.gateway.drafts import Draft
+from service.gateway.failures import as_service_error
 from service.gateway.rest import negotiation
 from service.gateway.rest.answers import images_answer, shed_headers, stream_event
 from service.gateway.rest.bodies import read_json
 from service.gateway.rest.callers import CountedCaller
 from service.gateway.rest.connection import while_connected
-from service.gateway.rest.errors import as_service_error, openai_error
+from service.gateway.rest.errors import openai_error
 from service.gateway.rest.event_stream import EventStream, ServerEvent
 from service.gateway.rest.request_id import request_id
 from service.gateway.rest.schemas import ImageGenerationBody, ImageOptions, ImagesAnswer
-from service.gateway.rest.services import Services, SharedServices
+from service.gateway.rest.services import SharedServices
+from service.gateway.services import Services
 from service.gateway.use_cases import ImageGeneration
 
 logger = logging.getLogger(__name__)
@@ -158,7 +160,8 @@ async def _accept(
     draft: Draft,
     services: Services,
 ) -> AcceptedJob:
-    accepted = await services.admission.accept(draft, caller=caller)
+    accepting = services.admission.accept(draft, caller=caller)
+    accepted = await services.generation.own(accepting)
     logger.info(
         "request %s became job %s, user %r", request_id(request.scope), accepted.job.id, body.user
     )

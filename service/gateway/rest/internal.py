@@ -12,7 +12,7 @@ from fastapi import FastAPI
 from service.gateway.rest import errors, health
 from service.gateway.rest.errors import ErrorMiddleware
 from service.gateway.rest.request_id import RequestIdMiddleware
-from service.gateway.rest.services import Services
+from service.gateway.services import Services
 
 
 def create_internal_app(services: Services) -> FastAPI:

@@ -11,13 +11,15 @@ from starlette.responses import Response
 
 from service.domain import Job
 from service.errors import InvalidRequest
+from service.gateway.failures import as_service_error
 from service.gateway.rest import negotiation
 from service.gateway.rest.callers import Viewer
-from service.gateway.rest.errors import as_service_error, problem
+from service.gateway.rest.errors import problem
 from service.gateway.rest.event_stream import EventStream, ServerEvent
 from service.gateway.rest.job_answers import JobAddresses, job_event
 from service.gateway.rest.request_id import request_id
-from service.gateway.rest.services import JobId, Services, SharedServices
+from service.gateway.rest.services import JobId, SharedServices
+from service.gateway.services import Services
 from service.jobs.event_ids import parse_event_id
 
 START = "0"

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.domain import BrownoutConsent, JobState, PictureFormat
+from service.gateway.rest.ranges import with_ranges
 
 
 class JobBody(BaseModel):
@@ -15,7 +16,7 @@ class JobBody(BaseModel):
     model_config = ConfigDict(
         strict=True,
         extra="forbid",
-        json_schema_extra={"examples": [{"class_label": "cat", "seed": 7, "previews": 3}]},
+        json_schema_extra=with_ranges({"class_label": "cat", "seed": 7, "previews": 3}),
     )
 
     class_label: Annotated[int, Field()] | Annotated[str, Field(max_length=256)] = Field(

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import time
-import uuid
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-ACCEPTED_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-"""What a caller's own id may look like; anything else is replaced, so that logs stay clean."""
+from service.gateway.request_ids import given_or_new
 
 
 class RequestIdMiddleware:
@@ -24,8 +21,7 @@ class RequestIdMiddleware:
             await self.app(scope, receive, send)
             return
         began = time.monotonic()
-        given = Headers(scope=scope).get("x-request-id", "")
-        identifier = given if ACCEPTED_ID.fullmatch(given) else f"req_{uuid.uuid4().hex}"
+        identifier = given_or_new(Headers(scope=scope).get("x-request-id", ""))
         scope.setdefault("state", {})["request_id"] = identifier
 
         async def send_with_headers(message: Message) -> None:

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from service.domain import BrownoutConsent, PictureFormat
 from service.gateway.cards import EngineState
+from service.gateway.rest.ranges import with_ranges
 
 
 class ImageOptions(BaseModel):
@@ -73,7 +74,7 @@ class ImageGenerationBody(ImageOptions):
     """`POST /v1/images/generations`."""
 
     model_config = ConfigDict(
-        json_schema_extra={"examples": [{"prompt": "cat", "seed": 7, "bands": 4}]}
+        json_schema_extra=with_ranges({"prompt": "cat", "seed": 7, "bands": 4})
     )
 
     prompt: str | None = Field(
@@ -84,7 +85,7 @@ class ImageGenerationBody(ImageOptions):
 class ImageVariationForm(ImageOptions):
     """`POST /v1/images/variations` but for `image`. A form has texts alone, so they are read."""
 
-    model_config = ConfigDict(strict=False)
+    model_config = ConfigDict(strict=False, json_schema_extra=with_ranges())
 
     keep_bands: int | None = Field(
         None,

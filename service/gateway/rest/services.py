@@ -1,32 +1,12 @@
-"""What the routes of one app share, and how a route gets hold of it."""
+"""How a route gets hold of what the doors share, and what routes have in common."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Annotated, cast
 
 from fastapi import Depends, Path, Request
 
-from service.gateway.access.access import Access
-from service.gateway.admission import Admission
-from service.gateway.cards import FleetCache
-from service.gateway.native_jobs import NativeJobs
-from service.gateway.use_cases import ImageGeneration
-from service.jobs.queue import JobQueue
-from service.metrics import Metrics
-from service.settings import GatewaySettings
-
-
-@dataclass(frozen=True, kw_only=True)
-class Services:
-    queue: JobQueue
-    settings: GatewaySettings
-    metrics: Metrics
-    access: Access
-    fleet: FleetCache
-    admission: Admission
-    generation: ImageGeneration
-    jobs: NativeJobs
+from service.gateway.services import Services
 
 
 async def _services(request: Request) -> Services:

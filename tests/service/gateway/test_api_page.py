@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
+from nfig_proto.v1.image_generation_pb2 import ImageSpec
 from service.errors import CATALOGUE
 from service.gateway.rest.job_schemas import JobBody
 from service.gateway.rest.schemas import ImageGenerationBody, ImageVariationForm
@@ -36,6 +37,12 @@ def test_the_page_lists_exactly_the_fields(heading: str, body: type[BaseModel]) 
     table = PAGE.split(f"### {heading}\n")[1].split("\n##")[0]
     rows = re.findall(r"^\| `(\w+)` \|", table, re.M)
     assert sorted(rows) == sorted(body.model_fields)
+
+
+def test_the_page_lists_exactly_the_fields_of_a_spec() -> None:
+    table = PAGE.split("### Fields of a spec\n")[1].split("\n##")[0]
+    rows = re.findall(r"^\| `(\w+)` \|", table, re.M)
+    assert rows == [field.name for field in ImageSpec.DESCRIPTOR.fields]
 
 
 def test_the_page_lists_the_fields_that_only_variations_have() -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator
 from dataclasses import replace
 from typing import Any
 
@@ -15,11 +13,6 @@ from service.engine.fake_engine import FAKE_CARD
 from service.jobs.memory_queue import MemoryQueue
 from service.jobs.pace import Pace, StepTime
 from service.jobs.queue import Backlog, QueueLimits, Shedding, WorkerStatus
-from service.metrics import Metrics
-from service.worker.brownout import Brownout
-from service.worker.heartbeat import Heartbeat
-from service.worker.learned_pace import LearnedPace
-from service.worker.worker import Worker
 
 STEP = StepTime(median=1.0, p90=1.0)
 PACE = Pace(bands=(STEP,) * 5, picture=STEP, job=StepTime(median=6.0, p90=8.0), jobs_at_once=2.0)
@@ -27,41 +20,6 @@ PACE = Pace(bands=(STEP,) * 5, picture=STEP, job=StepTime(median=6.0, p90=8.0), 
 BUSY = Backlog(waiting=3, running=2)
 """A new job starts in 12 seconds, or in 6 where all have two bands."""
 SHEDDING = Shedding(min_bands=2, target_seconds=1.0, max_bands=None)
-
-
-@pytest.fixture
-async def browned_out(engine: Any) -> AsyncGenerator[MemoryQueue]:
-    """A queue whose worker draws two bands at most of whoever accepts that."""
-    queue = MemoryQueue(QueueLimits(max_depth=8))
-    await engine.start()
-    brownout = Brownout(num_bands=FAKE_CARD.num_bands, min_bands=2, target_seconds=1e9)
-    brownout.level = 3
-    heartbeat = Heartbeat(
-        queue=queue,
-        engine=engine,
-        worker_id="w",
-        engine_name="fake",
-        ttl_seconds=5.0,
-        pace=LearnedPace(slots=8),
-        brownout=brownout,
-    )
-    worker = Worker(
-        worker_id="w",
-        queue=queue,
-        engine=engine,
-        heartbeat=heartbeat,
-        metrics=Metrics(),
-        max_generations=8,
-        lease_seconds=5.0,
-        grace_seconds=0.0,
-    )
-    stop = asyncio.Event()
-    running = asyncio.create_task(worker.run(stop))
-    while not await queue.workers():
-        await asyncio.sleep(0.001)
-    yield queue
-    stop.set()
-    await running
 
 
 @pytest.fixture

@@ -1,0 +1,45 @@
+"""What all front doors of one gateway share, put together once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from service.gateway.access.access import Access
+from service.gateway.admission import Admission
+from service.gateway.cards import FleetCache
+from service.gateway.native_jobs import NativeJobs
+from service.gateway.use_cases import ImageGeneration
+from service.jobs.queue import JobQueue
+from service.metrics import Metrics
+from service.settings import GatewaySettings
+
+
+@dataclass(frozen=True, kw_only=True)
+class Services:
+    queue: JobQueue
+    settings: GatewaySettings
+    metrics: Metrics
+    access: Access
+    fleet: FleetCache
+    admission: Admission
+    generation: ImageGeneration
+    jobs: NativeJobs
+
+
+def build_services(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) -> Services:
+    """Raises ValueError for a wrong keys file."""
+    fleet = FleetCache(
+        queue,
+        ttl_seconds=settings.models_ttl_seconds,
+        timeout_seconds=settings.queue_timeout_seconds,
+    )
+    return Services(
+        queue=queue,
+        settings=settings,
+        metrics=metrics,
+        access=Access(queue=queue, settings=settings),
+        fleet=fleet,
+        admission=Admission(queue=queue, fleet=fleet, settings=settings, metrics=metrics),
+        generation=ImageGeneration(queue=queue, settings=settings, metrics=metrics),
+        jobs=NativeJobs(queue=queue, fleet=fleet, settings=settings),
+    )
