@@ -76,7 +76,7 @@ class Metrics:
         )
         self.brownout_level = Gauge(
             "nfig_brownout_level",
-            "Bands that this worker leaves out by now, of requests that accept fewer",
+            "Bands that this worker leaves out on average, of requests that accept fewer",
             ["model"],
             registry=r,
         )

@@ -53,7 +53,7 @@ class Outlook:
 
 def _shed_share(pace: Pace, shedding: Shedding) -> float:
     """How much of the time that an image takes now it takes with the fewest bands."""
-    now = pace.image_seconds(range(shedding.max_bands or len(pace.bands)))
+    now = pace.image_seconds(range(min(shedding.fewest_now, len(pace.bands))))
     least = pace.image_seconds(range(shedding.min_bands))
     return min(1.0, least / now) if now and least else 1.0
 

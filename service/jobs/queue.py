@@ -111,8 +111,8 @@ class Shedding:
     """The fewest bands that it goes down to."""
     target_seconds: float
     """It begins when jobs wait for longer than this."""
-    max_bands: int | None
-    """What it draws at most by now; None: everything."""
+    fewest_now: int
+    """What a job that consents may get by now; the model's number of bands in quiet times."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,17 @@
 """How many bands a worker leaves out when demand exceeds capacity: a level that rises while jobs
 wait for too long, and falls once they have not for a while.
 
+The level is a number of bands on average: at 1.25, of four jobs three are drawn without their last
+band and one without its last two. A whole band is so large a part of the work that a level of whole
+bands would leave out far more than demand asks for.
+
 It needs no other worker: all of them lease from one queue, whose oldest jobs they get, so they see
 the same waits.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -15,12 +20,14 @@ from service.settings import WorkerSettings
 
 LOW_SHARE = 0.25
 """Of the target: a wait below it is none. Between the two nothing changes."""
-RISE_TARGETS = 1.0
-"""For how long waits have to stay above the target before one more band is left out, in targets: a
-burst that the queue takes in without help is not yet demand that exceeds capacity."""
-FALL_TARGETS = 20.0
-"""For how long there has to be none before a band is given back. Long, because giving one back is
-an experiment: where demand goes on, it costs a queue."""
+STEP = 0.25
+"""By how many bands the level changes at once."""
+RISE_TARGETS = 0.25
+"""For how long waits have to stay above the target before the level rises, in targets: a burst that
+the queue takes in without help is not yet demand that exceeds capacity."""
+FALL_TARGETS = 5.0
+"""For how long there has to be none before the level falls. Long, because that is an experiment:
+where demand goes on, it costs a queue."""
 
 
 class Brownout:
@@ -40,8 +47,10 @@ class Brownout:
         self._clock = clock
         self._high_since: float | None = None
         self._low_since: float | None = None
-        self.level = 0
-        """Bands that are left out."""
+        self._owed = 0.0
+        """What is left over of the level once whole bands have been left out."""
+        self.level = 0.0
+        """Bands that are left out, on average."""
 
     @classmethod
     def from_settings(cls, settings: WorkerSettings, *, num_bands: int) -> Brownout | None:
@@ -54,16 +63,17 @@ class Brownout:
             target_seconds=settings.brownout_target_seconds,
         )
 
-    @property
-    def max_bands(self) -> int | None:
-        """What a job may have at most that begins now; None: everything."""
-        return None if self.level == 0 else self._num_bands - self.level
+    def next_max_bands(self) -> int | None:
+        """What the next job may have at most; None: everything."""
+        self._owed += self.level
+        left_out = int(self._owed)
+        self._owed -= left_out
+        return None if left_out == 0 else self._num_bands - left_out
 
     def status(self) -> Shedding:
         """For others to read."""
-        return Shedding(
-            min_bands=self._min_bands, target_seconds=self._target, max_bands=self.max_bands
-        )
+        fewest = self._num_bands - math.ceil(self.level)
+        return Shedding(min_bands=self._min_bands, target_seconds=self._target, fewest_now=fewest)
 
     def observe_leases(self, leases: Sequence[Lease]) -> None:
         """What a call for jobs brought; nothing means that nobody waits."""
@@ -82,10 +92,10 @@ class Brownout:
         self._low_since = _since(self._low_since, now) if low else None
         if self._lasts(self._high_since, RISE_TARGETS, now):
             self._high_since = now
-            self.level = min(self.level + 1, self._num_bands - self._min_bands)
+            self.level = min(self.level + STEP, self._num_bands - self._min_bands)
         elif self._lasts(self._low_since, FALL_TARGETS, now):
             self._low_since = now
-            self.level = max(self.level - 1, 0)
+            self.level = max(self.level - STEP, 0.0)
 
     def _lasts(self, since: float | None, targets: float, now: float) -> bool:
         return since is not None and now - since >= targets * self._target

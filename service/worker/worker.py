@@ -99,7 +99,7 @@ class Worker:
                 model=self._engine.card.id,
                 count=1,
                 wait_seconds=LEASE_WAIT_SECONDS,
-                max_bands=None if self._brownout is None else self._brownout.max_bands,
+                max_bands=None if self._brownout is None else self._brownout.next_max_bands(),
             )
         )
         try:

@@ -39,7 +39,7 @@ def test_watchers_all_see_every_band() -> None:
 
 def test_overload_completes_what_it_can_and_refuses_the_rest() -> None:
     load = overload.Load(
-        multiples=(0.5, 4.0), seconds=3.0, warm_up=1.0, image_seconds=0.2, slots=2, depth=8
+        multiples=(0.5, 4.0), seconds=2.0, warm_up=1.0, image_seconds=0.2, slots=2, depth=8
     )
     report = overload.measure(load)
     calm, busy = report.rows
@@ -53,8 +53,8 @@ def test_overload_completes_what_it_can_and_refuses_the_rest() -> None:
 def test_brownout_draws_more_images_of_fewer_bands(tmp_path: Path) -> None:
     load = brownout.BrownoutLoad(
         multiples=(3.0,),
-        seconds=3.0,
-        warm_up=3.0,
+        seconds=2.0,
+        warm_up=2.0,
         image_seconds=0.3,
         slots=2,
         depth=12,

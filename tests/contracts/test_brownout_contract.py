@@ -84,7 +84,7 @@ async def test_the_mark_of_an_image_survives_the_passage(queue: JobQueue) -> Non
 
 
 async def test_a_worker_tells_how_it_sheds(queue: JobQueue) -> None:
-    shedding = Shedding(min_bands=2, target_seconds=0.5, max_bands=None)
+    shedding = Shedding(min_bands=2, target_seconds=0.5, fewest_now=5)
     status = WorkerStatus(
         worker_id="w", model="fake", engine="fake", engine_ready=True, shedding=shedding
     )

@@ -19,7 +19,7 @@ PACE = Pace(bands=(STEP,) * 5, picture=STEP, job=StepTime(median=6.0, p90=8.0), 
 """An image of all bands takes six seconds, one of two takes three."""
 BUSY = Backlog(waiting=3, running=2)
 """A new job starts in 12 seconds, or in 6 where all have two bands."""
-SHEDDING = Shedding(min_bands=2, target_seconds=1.0, max_bands=None)
+SHEDDING = Shedding(min_bands=2, target_seconds=1.0, fewest_now=5)
 
 
 @pytest.fixture
@@ -139,7 +139,7 @@ async def test_what_even_the_fewest_bands_do_not_help_is_refused(gateway: Any) -
 
 async def test_bands_that_are_already_left_out_are_not_counted_twice(gateway: Any) -> None:
     gateway.queue.has_backlog = BUSY
-    workers(gateway, replace(SHEDDING, max_bands=2))
+    workers(gateway, replace(SHEDDING, fewest_now=2))
     assert (await create(gateway, start_within_ms=7_000)).status_code == 503
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from service.domain import Job, JobState
 from service.jobs.queue import Lease
 from service.settings import WorkerSettings
-from service.worker.brownout import FALL_TARGETS, RISE_TARGETS, Brownout
+from service.worker.brownout import FALL_TARGETS, RISE_TARGETS, STEP, Brownout
 from tests.requests import request_of
 
 TARGET = 0.5
@@ -30,7 +31,7 @@ class Watched:
     """A brownout with every level that it has had, and when."""
 
     now: float = 1000.0
-    changes: list[tuple[float, int]] = field(default_factory=list)
+    changes: list[tuple[float, float]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.brownout = Brownout(
@@ -40,7 +41,7 @@ class Watched:
             clock=lambda: self.now,
         )
 
-    def step(self, gap: float, wait: float) -> int:
+    def step(self, gap: float, wait: float) -> float:
         self.now += gap
         before = self.brownout.level
         self.brownout.observe(wait)
@@ -48,7 +49,7 @@ class Watched:
             self.changes.append((self.now, self.brownout.level - before))
         return self.brownout.level
 
-    def hold(self, wait: float, seconds: float, *, gap: float = 0.01) -> int:
+    def hold(self, wait: float, seconds: float, *, gap: float = 0.002) -> float:
         for _ in range(round(seconds / gap)):
             self.step(gap, wait)
         return self.brownout.level
@@ -61,19 +62,18 @@ def lease_of(wait: float, *, attempts: int = 1) -> Lease:
     return Lease(job=job, worker_id="w", epoch=1, leased_at=1e9 + wait)
 
 
-def test_bands_are_left_out_one_by_one_while_waits_stay_above_the_target() -> None:
+def test_the_level_rises_step_by_step_while_waits_stay_above_the_target() -> None:
     watched = Watched()
     assert watched.hold(HIGH, 0.9 * RISE) == 0
-    assert watched.hold(HIGH, 0.2 * RISE) == 1
-    assert watched.brownout.max_bands == NUM_BANDS - 1
-    assert watched.hold(HIGH, RISE) == 2
+    assert watched.hold(HIGH, 0.2 * RISE) == STEP
+    assert watched.hold(HIGH, 1.1 * RISE) == 2 * STEP
 
 
 def test_a_burst_that_the_queue_takes_in_sheds_nothing() -> None:
     watched = Watched()
     for _ in range(20):
         watched.hold(HIGH, 0.8 * RISE)
-        assert watched.step(0.05, MIDDLE) == 0
+        assert watched.step(0.002, MIDDLE) == 0
 
 
 def test_between_the_thresholds_nothing_changes() -> None:
@@ -84,14 +84,23 @@ def test_between_the_thresholds_nothing_changes() -> None:
     assert watched.hold(MIDDLE, 3 * FALL) == level
 
 
-def test_a_band_comes_back_only_after_a_long_calm() -> None:
+def test_the_level_falls_only_after_a_long_calm() -> None:
     watched = Watched()
     watched.hold(HIGH, 1.5 * RISE)
-    assert watched.hold(LOW, 0.9 * FALL) == 1
+    assert watched.hold(LOW, 0.9 * FALL) == STEP
     watched.step(0.05, MIDDLE)
-    assert watched.hold(LOW, 0.9 * FALL) == 1
+    assert watched.hold(LOW, 0.9 * FALL) == STEP
     assert watched.hold(LOW, 0.2 * FALL) == 0
-    assert watched.brownout.max_bands is None
+
+
+@pytest.mark.parametrize("level", [0.0, 0.25, 0.5, 1.0, 1.75, 3.0])
+def test_jobs_in_turn_make_up_the_level(level: float) -> None:
+    brownout = Watched().brownout
+    brownout.level = level
+    left_out = [NUM_BANDS - (brownout.next_max_bands() or NUM_BANDS) for _ in range(40)]
+    assert sum(left_out) == 40 * level
+    assert set(left_out) <= {math.floor(level), math.ceil(level)}
+    assert brownout.status().fewest_now == NUM_BANDS - math.ceil(level)
 
 
 @given(TRACES)
@@ -99,7 +108,8 @@ def test_the_bounds_hold(trace: list[tuple[float, float]]) -> None:
     watched = Watched()
     for gap, wait in trace:
         assert 0 <= watched.step(gap, wait) <= NUM_BANDS - MIN_BANDS
-        assert (watched.brownout.max_bands or NUM_BANDS) >= MIN_BANDS
+        assert (watched.brownout.next_max_bands() or NUM_BANDS) >= MIN_BANDS
+        assert watched.brownout.status().fewest_now >= MIN_BANDS
 
 
 @given(st.lists(st.tuples(GAPS, WAITS, WAITS), max_size=80))
@@ -115,7 +125,7 @@ def test_it_never_flaps(trace: list[tuple[float, float]]) -> None:
     for gap, wait in trace:
         watched.step(gap, wait)
     for (earlier, _), (later, change) in zip(watched.changes, watched.changes[1:], strict=False):
-        assert abs(change) == 1
+        assert abs(change) == STEP
         least = RISE if change > 0 else FALL
         assert later - earlier >= least - 1e-9
 
@@ -125,7 +135,7 @@ def test_it_recovers_from_everything(trace: list[tuple[float, float]]) -> None:
     watched = Watched()
     for gap, wait in trace:
         watched.step(gap, wait)
-    assert watched.hold(LOW, (NUM_BANDS - MIN_BANDS) * FALL + 1.0, gap=0.1) == 0
+    assert watched.hold(LOW, (NUM_BANDS - MIN_BANDS) / STEP * FALL * 1.1, gap=0.1) == 0
 
 
 @given(TRACES)
@@ -141,7 +151,7 @@ def test_the_age_of_leased_jobs_is_what_counts_and_an_empty_queue_is_no_wait() -
     for _ in range(3):
         watched.now += RISE
         watched.brownout.observe_leases([lease_of(HIGH)])
-    assert watched.brownout.level == 2
+    assert watched.brownout.level == 2 * STEP
     for _ in range(4):
         watched.now += FALL
         watched.brownout.observe_leases([])
@@ -164,7 +174,7 @@ def test_a_floor_that_the_model_does_not_reach_sheds_nothing(min_bands: int) -> 
     )
     for _ in range(10):
         brownout.observe(HIGH)
-    assert brownout.max_bands is None
+    assert brownout.next_max_bands() is None
     assert brownout.status().min_bands == NUM_BANDS
 
 
@@ -174,4 +184,4 @@ def test_it_is_off_unless_the_operator_names_a_floor() -> None:
     brownout = Brownout.from_settings(settings, num_bands=NUM_BANDS)
     assert brownout is not None
     status = brownout.status()
-    assert (status.min_bands, status.target_seconds, status.max_bands) == (2, 3.0, None)
+    assert (status.min_bands, status.target_seconds, status.fewest_now) == (2, 3.0, NUM_BANDS)
