@@ -108,6 +108,11 @@ class Watcher(asyncio.Protocol):
             if not future.done():
                 future.set_result(None)
 
+    def bands(self) -> list[tuple[int, float]]:
+        """Bands in the order in which they came, and when, on the clock of `time.perf_counter`."""
+        came = [event for event in self.events() if event.name == "band.completed"]
+        return [(event.data["band"], event.at) for event in came]
+
     def events(self) -> list[TimedEvent]:
         """Raises RuntimeError unless the answer is a whole stream."""
         whole = b"".join(data for _, data in self.pieces)

@@ -30,6 +30,7 @@ class Server:
 
     child: ChildProcess
     port: int
+    grpc_port: int = 0
 
     @property
     def pid(self) -> int:
@@ -93,10 +94,12 @@ def running_parts(settings: Mapping[str, str] | None = None) -> Iterator[Parts]:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nfig-bench-")))
         redis = start_redis(folder / "redis", folder / "redis.log")
         stack.callback(redis.stop)
-        port = free_port()
-        child, _ = start_gateway(redis.url, port, folder, environment=environment)
+        port, grpc_port = free_port(), free_port()
+        child, _ = start_gateway(
+            redis.url, port, folder, grpc_port=grpc_port, environment=environment
+        )
         stack.callback(child.stop)
-        gateway = Server(child=child, port=port)
+        gateway = Server(child=child, port=port, grpc_port=grpc_port)
         yield Parts(
             folder=folder,
             redis_url=redis.url,

@@ -10,8 +10,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import resource
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
+import grpc
 import typer
 
 from benchmarks.bands import Publications, leased_jobs, publish_bands
@@ -19,6 +24,8 @@ from benchmarks.http_calls import Watcher
 from benchmarks.parts import Parts, running_parts
 from benchmarks.process_usage import cpu_seconds, resident_bytes
 from benchmarks.reports import Report, microseconds, milliseconds, quantile
+from benchmarks.rpc_calls import RpcWatcher
+from service.stack.processes import HOST
 
 SPARE_FILES = 200
 WARM_UP = 20
@@ -26,50 +33,72 @@ WARM_UP = 20
 OPENING = 50
 """Watchers that connect at the same moment."""
 
+Door = Callable[[Parts, list[str]], Awaitable[Sequence[Watcher | RpcWatcher]]]
 
-def measure(*, watchers: int, jobs: int, bands: int, gap_ms: float) -> Report:
+
+@dataclass(kw_only=True)
+class Crowd:
+    """All who watch through one door."""
+
+    door: str
+    watchers: Sequence[Watcher | RpcWatcher]
+    job_ids: Sequence[str]
+    kib: float
+    """Memory of the gateway per watcher."""
+
+
+def measure(*, watchers: int, rpc_watchers: int, jobs: int, bands: int, gap_ms: float) -> Report:
     _allow_files(watchers + SPARE_FILES)
     with running_parts() as parts:
-        row = asyncio.run(_run(parts, watchers, jobs, bands, gap_ms / 1e3))
+        rows = asyncio.run(_run(parts, [watchers, rpc_watchers], jobs, bands, gap_ms / 1e3))
+    missed = sum(row["missed"] for row in rows)
     return Report(
         name="watchers",
-        parameters={"watchers": watchers, "jobs": jobs, "bands": bands, "gap_ms": gap_ms},
-        rows=[row],
-        verdict=f"demanded: every band delivered; met: {row['missed'] == 0}",
+        parameters={"jobs": jobs, "bands": bands, "gap_ms": gap_ms},
+        rows=rows,
+        verdict=f"demanded: every band delivered; met: {missed == 0}",
     )
 
 
 async def _run(
-    parts: Parts, watchers: int, jobs: int, bands: int, gap_seconds: float
-) -> dict[str, Any]:
+    parts: Parts, counts: list[int], jobs: int, bands: int, gap_seconds: float
+) -> list[dict[str, Any]]:
     queue = parts.queue()
-    pid = parts.gateway.pid
-    try:
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(queue.close)
+        doors: dict[str, Door] = {"SSE": _open, "gRPC": partial(_open_rpc, stack)}
         first = await leased_jobs(queue, 1)
-        opened = await _open(parts, [first[0].job.id] * WARM_UP)
+        warm = [await door(parts, [first[0].job.id] * WARM_UP) for door in doors.values()]
         await publish_bands(queue, first, bands=bands, gap_seconds=0.001)
-        await asyncio.gather(*(each.ended for each in opened))
+        await asyncio.gather(*(each.ended for crowd in warm for each in crowd))
         leases = await leased_jobs(queue, jobs)
-        empty = resident_bytes(pid)
-        ids = [leases[index % jobs].job.id for index in range(watchers)]
-        opened = await _open(parts, ids)
+        crowds = []
+        for (name, door), count in zip(doors.items(), counts, strict=True):
+            ids = [leases[index % jobs].job.id for index in range(count)]
+            empty = resident_bytes(parts.gateway.pid)
+            joined = await door(parts, ids)
+            kib = (resident_bytes(parts.gateway.pid) - empty) / max(count, 1) / 1024
+            crowds.append(Crowd(door=name, watchers=joined, job_ids=ids, kib=kib))
         gc.freeze()  # or our own pauses, with so many watchers here too, would count as delays
-        full, cpu = resident_bytes(pid), cpu_seconds(pid)
+        cpu = cpu_seconds(parts.gateway.pid)
         published = await publish_bands(queue, leases, bands=bands, gap_seconds=gap_seconds)
-        await asyncio.gather(*(each.ended for each in opened))
-        cpu = cpu_seconds(pid) - cpu
-    finally:
-        await queue.close()
-    delays, missed = _judge(opened, ids, published, bands)
+        await asyncio.gather(*(each.ended for crowd in crowds for each in crowd.watchers))
+        cpu = (cpu_seconds(parts.gateway.pid) - cpu) / (bands * sum(counts))
+    return [_row(crowd, published, bands, cpu) for crowd in crowds if crowd.watchers]
+
+
+def _row(crowd: Crowd, published: Publications, bands: int, cpu: float) -> dict[str, Any]:
+    delays, missed = _judge(crowd, published, bands)
     return {
-        "watchers": watchers,
+        "door": crowd.door,
+        "watchers": len(crowd.watchers),
         "bands": len(delays),
         "missed": missed,
         "p50 ms": milliseconds(quantile(delays, 0.5)),
         "p99 ms": milliseconds(quantile(delays, 0.99)),
         "max ms": milliseconds(max(delays)),
-        "KiB/watcher": round((full - empty) / watchers / 1024, 1),
-        "gateway us/band": microseconds(cpu / len(delays)),
+        "KiB/watcher": round(crowd.kib, 1),
+        "gateway us/band, all doors": microseconds(cpu),
     }
 
 
@@ -88,19 +117,29 @@ async def _open(parts: Parts, job_ids: list[str]) -> list[Watcher]:
     return opened
 
 
-def _judge(
-    opened: list[Watcher], job_ids: list[str], published: Publications, bands: int
-) -> tuple[list[float], int]:
+async def _open_rpc(stack: AsyncExitStack, parts: Parts, job_ids: list[str]) -> list[RpcWatcher]:
+    """The same over gRPC, as many streams to a connection as are opened at once."""
+    opened: list[RpcWatcher] = []
+    for start in range(0, len(job_ids), OPENING):
+        # Channels to one address would share a connection.
+        options = [("grpc.use_local_subchannel_pool", 1)]
+        target = f"{HOST}:{parts.gateway.grpc_port}"
+        channel = await stack.enter_async_context(grpc.aio.insecure_channel(target, options))
+        ids = job_ids[start : start + OPENING]
+        batch = [RpcWatcher.open(channel, job_id) for job_id in ids]
+        await asyncio.gather(*(each.began for each in batch))
+        opened += batch
+    return opened
+
+
+def _judge(crowd: Crowd, published: Publications, bands: int) -> tuple[list[float], int]:
     """Delays of all bands that came, and how many did not, or not once and in order."""
     delays: list[float] = []
     missed = 0
-    for watcher, job_id in zip(opened, job_ids, strict=True):
-        came = [event for event in watcher.events() if event.name == "band.completed"]
-        numbers = [event.data["band"] for event in came]
-        delays += [
-            event.at - published.of(job_id, number)
-            for event, number in zip(came, numbers, strict=True)
-        ]
+    for watcher, job_id in zip(crowd.watchers, crowd.job_ids, strict=True):
+        came = watcher.bands()
+        numbers = [number for number, _ in came]
+        delays += [at - published.of(job_id, number) for number, at in came]
         if numbers != list(range(bands)):
             missed += max(1, bands - len(set(numbers)))
     return delays, missed
@@ -114,13 +153,17 @@ def _allow_files(count: int) -> None:
 
 
 def main(
-    watchers: Annotated[int, typer.Option(help="Streams at once.")] = 1000,
+    watchers: Annotated[int, typer.Option(help="Streams of server-sent events at once.")] = 1000,
+    rpc_watchers: Annotated[int, typer.Option(help="Calls of WatchJob beside them.")] = 200,
     jobs: Annotated[int, typer.Option(help="Jobs that they watch.")] = 50,
     bands: Annotated[int, typer.Option(help="Bands of each job.")] = 20,
     gap_ms: Annotated[float, typer.Option(help="Time between two bands of a job.")] = 500.0,
 ) -> None:
     """Delivery, delay and memory with many watchers."""
-    measure(watchers=watchers, jobs=jobs, bands=bands, gap_ms=gap_ms).publish()
+    report = measure(
+        watchers=watchers, rpc_watchers=rpc_watchers, jobs=jobs, bands=bands, gap_ms=gap_ms
+    )
+    report.publish()
 
 
 if __name__ == "__main__":
