@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from html import escape
 
 WIDTH, HEIGHT = 420, 280
-LEFT, RIGHT, TOP, BOTTOM = 52, 16, 34, 46
+LEFT, RIGHT, TOP, BOTTOM = 52, 16, 48, 46
+KEY_WIDTH = 170
 COLOURS = ("#1f4e9c", "#d9480f", "#2b8a3e", "#862e9c")
 TICKS = 5
 
@@ -95,12 +96,12 @@ def _line(axes: _Axes, number: int, name: str, line: Sequence[tuple[float, float
     places = [(axes.x(x), axes.y(y)) for x, y in line]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     dots = [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places]
-    key_y = TOP - 2 + 14 * number
-    key = f'<path d="M{LEFT + 8} {key_y}h16" stroke="{colour}" stroke-width="2"/>'
+    key_x, key_y = LEFT + KEY_WIDTH * number, 32
+    key = f'<path d="M{key_x} {key_y}h16" stroke="{colour}" stroke-width="2"/>'
     return [
         f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>',
         *dots,
-        key + _text(LEFT + 30, key_y + 4, name),
+        key + _text(key_x + 22, key_y + 4, name),
     ]
 
 

@@ -76,19 +76,19 @@ class Worker:
             elif not self._heartbeat.engine_ready:
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
-                leases = await self._lease()
-                self._observe(leases)
-                for lease in leases:
+                for lease in await self._lease():
                     self._start(lease)
 
     async def _lease(self) -> Sequence[Lease]:
         # One job a call: how many images it has, and so how much room is left, is known after.
         try:
-            return await self._uninterrupted_lease()
+            leases = await self._uninterrupted_lease()
         except QueueUnavailable as error:
             logger.warning("no jobs: %s", error.message)
             await asyncio.sleep(PAUSE_SECONDS)
             return []
+        self._observe(leases)
+        return leases
 
     async def _uninterrupted_lease(self) -> Sequence[Lease]:
         """A lease call that is not abandoned half-way: the job it brings would wait for its lease

@@ -10,6 +10,7 @@ import pytest
 
 from service.domain import BandCompleted, Event, ImageCompleted, JobCompleted, JobState
 from service.engine.fake_engine import FAKE_CARD, FakeEngine
+from service.errors import QueueUnavailable
 from service.jobs.memory_queue import MemoryQueue
 from service.jobs.queue import QueueLimits
 from service.metrics import Metrics
@@ -178,3 +179,23 @@ async def test_the_heartbeat_tells_how_bands_are_shed(bench: Bench) -> None:
                 await asyncio.sleep(0.01)
     assert statuses[0].shedding == brownout.status()
     assert statuses[0].shedding.fewest_now == 4
+
+
+async def test_a_queue_that_does_not_answer_is_not_taken_for_an_empty_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries = 0
+
+    async def down(*arguments: object, **options: object) -> object:
+        nonlocal tries
+        tries += 1
+        bench.now += 2 * FALL_TARGETS * TARGET
+        raise QueueUnavailable("away")
+
+    monkeypatch.setattr(worker, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(bench.queue, "lease", down)
+    brownout = bench.brownout(level=3)
+    async with bench.working(brownout), asyncio.timeout(5):
+        while tries < 10:
+            await asyncio.sleep(0.01)
+    assert brownout.level == 3
