@@ -127,6 +127,8 @@ class Job:
     """How many leases it has had."""
     tenant: str = ANONYMOUS
     """Whose job it is."""
+    attached: bool = False
+    """It ends when nobody waits for it any more; false once it has ended."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -100,6 +100,8 @@ class GatewaySettings(QueueSettings):
     """How old the gateway's view of models and workers may be."""
     keepalive_seconds: float = Field(default=15.0, gt=0)
     """A stream that has been silent for this long gets a comment, so that proxies keep it open."""
+    attendance_seconds: float = Field(default=10.0, gt=0)
+    """Jobs whose callers wait at a gateway that is silent for this long end as cancelled."""
     shutdown_grace_seconds: int = Field(default=20, ge=0)
     """How long open requests may go on after SIGTERM."""
     grpc_port: int = Field(default=0, ge=0, le=65535)

@@ -38,6 +38,7 @@ from service.jobs.progress import (
 from service.jobs.queue import (
     ANYBODY,
     MAX_POSITION,
+    Attendee,
     Backlog,
     IdempotencyKey,
     Lease,
@@ -70,10 +71,17 @@ class MemoryQueue(MemoryStore):
         *,
         owner: Owner = ANYBODY,
         upload: bytes | None = None,
+        attendee: Attendee | None = None,
         footprint: int = 0,
     ) -> Job:
         self._require_job_of(owner)
-        return await self._accept(request, owner.tenant, upload=upload, footprint=footprint)
+        attached = attendee is not None
+        job = await self._accept(
+            request, owner.tenant, upload=upload, footprint=footprint, attached=attached
+        )
+        if attendee is not None:
+            await self.attend([job.id], attendee)
+        return job
 
     async def submit_once(
         self,
@@ -122,6 +130,7 @@ class MemoryQueue(MemoryStore):
         once: IdempotencyKey | None = None,
         upload: bytes | None = None,
         footprint: int,
+        attached: bool = False,
     ) -> Job:
         await self._require_room(footprint)
         now = self._clock()
@@ -131,6 +140,7 @@ class MemoryQueue(MemoryStore):
             state=JobState.QUEUED,
             created_at=now,
             tenant=tenant,
+            attached=attached,
         )
         limit = start_limit_ms(request)
         record = Record(
@@ -196,6 +206,18 @@ class MemoryQueue(MemoryStore):
         elif record.job.state is JobState.RUNNING:
             record.cancel_wanted = True
 
+    async def attend(self, job_ids: Sequence[str], attendee: Attendee) -> None:
+        for job_id in job_ids:
+            if record := self._outstanding.get(job_id):
+                record.attendees[attendee.id] = self._clock() + attendee.seconds
+
+    async def leave(self, job_id: str, attendee: Attendee) -> None:
+        record = self._outstanding.get(job_id)
+        if record is not None and record.job.attached:
+            record.attendees.pop(attendee.id, None)
+            if record.is_unwanted(self._clock()):
+                await self.cancel(job_id)
+
     async def depth(self) -> int:
         return len(self._outstanding)
 
@@ -242,7 +264,7 @@ class MemoryQueue(MemoryStore):
     async def renew(self, lease: Lease) -> bool:
         record = self._held(lease)
         record.lease_until = self._clock() + self._limits.lease_seconds
-        return record.cancel_wanted
+        return record.is_unwanted(self._clock())
 
     async def publish(
         self,
@@ -256,15 +278,15 @@ class MemoryQueue(MemoryStore):
             record.progress[event.image_index] = progress_of(event)
             record.pictures.update(pictures)
             await self._append(record, event)
-        return record.cancel_wanted
+        return record.is_unwanted(self._clock())
 
     async def finish(self, lease: Lease, event: TerminalEvent) -> None:
         await self._end(self._held(lease), event)
 
-    async def hand_back(self, lease: Lease) -> None:
+    async def hand_back(self, lease: Lease, *, counts: bool = False) -> None:
         record = self._held(lease)
         record.epoch += 1
-        self._pass(record, JobState.QUEUED, attempts=record.job.attempts - 1)
+        self._pass(record, JobState.QUEUED, attempts=record.job.attempts - (not counts))
 
     async def dead_letters(self) -> Sequence[DeadLetter]:
         self._expire()
@@ -306,7 +328,7 @@ class MemoryQueue(MemoryStore):
         return state is JobState.QUEUED or (state is JobState.RUNNING and lapsed)
 
     async def _start(self, record: Record, worker_id: str) -> Lease | None:
-        if record.cancel_wanted:
+        if record.is_unwanted(self._clock()):
             await self._end(record, JobCancelled())
             return None
         if record.job.attempts >= self._limits.max_attempts:

@@ -39,12 +39,18 @@ class Record:
     log: list[LoggedEvent] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
     expires_at: float | None = None
+    attendees: dict[str, float] = field(default_factory=dict)
+    """Until when they have said that they wait."""
     upload: bytes | None = None
     upload_until: float = 0.0
 
     def has_key(self, once: IdempotencyKey, tenant: str) -> bool:
         mine = self.once is not None and self.once.key == once.key
         return mine and self.job.tenant == tenant
+
+    def is_unwanted(self, now: float) -> bool:
+        abandoned = self.job.attached and all(until < now for until in self.attendees.values())
+        return self.cancel_wanted or abandoned
 
     def is_late(self, now: float) -> bool:
         return self.start_by is not None and now > self.start_by
@@ -120,6 +126,7 @@ class MemoryStore:
 
     async def _end(self, record: Record, event: TerminalEvent) -> None:
         self._pass(record, state_after(event))
+        record.job = replace(record.job, attached=False)
         record.expires_at = self._clock() + self._limits.retention_seconds
         if event is FAILED_BY_ATTEMPTS:
             self._bury(record)

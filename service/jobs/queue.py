@@ -89,6 +89,15 @@ class Submission:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attendee:
+    """Somebody who waits for a job's end, and has to say so again and again."""
+
+    id: str
+    seconds: float
+    """Without a word for this long it counts as gone."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lease:
     """A worker's time-limited hold on a job."""
 
@@ -150,10 +159,12 @@ class JobQueue(Protocol):
         owner: Owner = ANYBODY,
         upload: bytes | None = None,
         footprint: int = 0,
+        attendee: Attendee | None = None,
     ) -> Job:
         """One atomic step: the owner's limit, depth check, job, queue entry, `job.queued` event.
 
-        The image that is to be varied is there before the job is, and is deleted at its end.
+        The image that is to be varied is there before the job is, and is deleted at its end. With
+        an attendee the job is attached: once nobody waits for it, it ends as if cancelled.
 
         `footprint` is what the job may come to in bytes (`footprint.py`).
 
@@ -215,6 +226,14 @@ class JobQueue(Protocol):
         """A waiting job ends at once, a running one at its next band; an ended one stays as it is.
         Raises NotFound."""
 
+    async def attend(self, job_ids: Sequence[str], attendee: Attendee) -> None:
+        """Says that the attendee waits for these jobs from now on, or still. Nothing to jobs that
+        are not attached, have ended or are not there."""
+
+    async def leave(self, job_id: str, attendee: Attendee) -> None:
+        """Says that the attendee does not wait for the job any more. If it is attached and nobody
+        else does, it is cancelled."""
+
     async def depth(self) -> int:
         """Jobs waiting or running."""
 
@@ -247,7 +266,8 @@ class JobQueue(Protocol):
         """The image that was submitted with a job that has not ended. Raises NotFound."""
 
     async def renew(self, lease: Lease) -> bool:
-        """Prolongs the lease. True if the job's owner wants it cancelled. Raises JobLost."""
+        """Prolongs the lease. True if the job is to be cancelled: its owner wants it, or it is
+        attached and nobody waits for it. Raises JobLost."""
 
     async def publish(
         self,
@@ -259,14 +279,15 @@ class JobQueue(Protocol):
         """Appends an event and stores its pictures by digest, in one atomic step.
 
         A band or image at or before the last one logged for that image is dropped silently (it is
-        a takeover's repetition). True if the job's owner wants it cancelled. Raises JobLost.
+        a takeover's repetition). True if the job is to be cancelled, as of `renew`. Raises JobLost.
         """
 
     async def finish(self, lease: Lease, event: TerminalEvent) -> None:
         """Terminal event, state and acknowledgement in one atomic step. Raises JobLost."""
 
-    async def hand_back(self, lease: Lease) -> None:
-        """Puts the job back at the head of the queue without counting the attempt."""
+    async def hand_back(self, lease: Lease, *, counts: bool = False) -> None:
+        """Puts the job back at the head of the queue; the attempt counts only if that is said, of a
+        job that may have been the reason. Raises JobLost."""
 
     async def dead_letters(self) -> Sequence[DeadLetter]:
         """Oldest first."""

@@ -16,6 +16,8 @@ def job_of(
     created: bytes,
     attempts: bytes | int,
     tenant: bytes | None,
+    *,
+    attached: bool = False,
 ) -> Job:
     """Raises ValueError if the request cannot be read."""
     return Job(
@@ -25,6 +27,7 @@ def job_of(
         created_at=int(created) / 1e6,
         attempts=int(attempts),
         tenant=tenant.decode() if tenant else ANONYMOUS,
+        attached=attached,
     )
 
 

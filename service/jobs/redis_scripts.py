@@ -17,16 +17,18 @@ class Scripts:
     """One attribute per script; what each takes and returns stands in its head comment."""
 
     def __init__(self, redis: Redis) -> None:
-        self.submit = _script(redis, "accepting", "submit")
-        self.lease = _script(redis, "waiting", "ending", "lease", even_if_full=True)
-        self.renew = _script(redis, "renew", even_if_full=True)
-        self.publish = _script(redis, "publish", even_if_full=True)
+        self.submit = _script(redis, "attendance", "accepting", "submit")
+        self.lease = _script(redis, "waiting", "ending", "attendance", "lease", even_if_full=True)
+        self.renew = _script(redis, "attendance", "renew", even_if_full=True)
+        self.publish = _script(redis, "attendance", "publish", even_if_full=True)
         self.finish = _script(redis, "ending", "finish", even_if_full=True)
         self.hand_back = _script(redis, "hand_back", even_if_full=True)
         self.position = _script(redis, "waiting", "position")
         self.backlog = _script(redis, "waiting", "backlog")
         self.memory = _script(redis, "accepting", "memory")
         self.cancel = _script(redis, "ending", "cancel", even_if_full=True)
+        self.attend = _script(redis, "attendance", "attend", even_if_full=True)
+        self.leave = _script(redis, "ending", "attendance", "leave", "cancel", even_if_full=True)
         self.count_request = _script(redis, "count_request", even_if_full=True)
         self.fail_late = _script(redis, "waiting", "ending", "fail_late", even_if_full=True)
         self.retry = _script(redis, "accepting", "retry")

@@ -116,11 +116,11 @@ class RedisWorkerVerbs(RedisStore):
             )
         return answer
 
-    async def hand_back(self, lease: Lease) -> None:
+    async def hand_back(self, lease: Lease, *, counts: bool = False) -> None:
         with unavailable():
             answer = await self._scripts.hand_back(
                 keys=[self._keys.job(lease.job.id), self._waiting(lease)],
-                args=[lease.epoch, GROUP],
+                args=[lease.epoch, GROUP, 0 if counts else -1],
             )
         cancel_wanted(answer, lease)
 
@@ -135,9 +135,10 @@ class RedisWorkerVerbs(RedisStore):
                 args=self._lease_arguments(worker_id, count),
             )
         leases = []
-        for job_id, request, created, epoch, attempts, tenant, now, waiting in found:
+        for job_id, request, created, epoch, attempts, tenant, now, waiting, attached in found:
             try:
-                job = job_of(job_id.decode(), request, b"running", created, attempts, tenant)
+                facts = (request, b"running", created, attempts, tenant)
+                job = job_of(job_id.decode(), *facts, attached=bool(attached))
             except ValueError:
                 # Not the worker's end: it would take the next worker with it, too.
                 logger.exception("job %s cannot be read", job_id.decode())

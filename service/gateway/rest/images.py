@@ -158,7 +158,7 @@ async def _accept(
     draft: Draft,
     services: Services,
 ) -> AcceptedJob:
-    accepting = services.admission.accept(draft, caller=caller)
+    accepting = services.admission.accept(draft, caller=caller, attached=True)
     accepted = await services.generation.own(accepting)
     logger.info(
         "request %s became job %s, user %r", request_id(request.scope), accepted.job.id, body.user

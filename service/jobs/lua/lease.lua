@@ -8,7 +8,7 @@
 --       event of a job that did not start in time, head start ms, max dead letters,
 --       ms for which these are kept
 -- Returns a list of {job id, request, created, epoch, attempts, tenant, now in microseconds,
--- waiting}, and the ids of the newest entry of each priority.
+-- waiting, 1 if it is attached}, and the ids of the newest entry of each priority.
 local outstanding, dead = KEYS[1], KEYS[2]
 local group, worker, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local leases = {}
@@ -39,7 +39,7 @@ local function hold(waiting, job, id, entry)
   redis.call('XADD', job .. ARGV[8], '*', 'event', (ARGV[10]:gsub('%%d', attempts)))
   local facts = redis.call('HMGET', job, 'request', 'created', 'tenant')
   table.insert(leases, { id, facts[1], facts[2], epoch, attempts, facts[3],
-    string.format('%.0f', now), waiting })
+    string.format('%.0f', now), waiting, attached(job) and 1 or 0 })
 end
 
 local function take(waiting, found)
@@ -48,7 +48,7 @@ local function take(waiting, found)
   local facts = redis.call('HMGET', job, 'state', 'cancel', 'attempts', 'start_by')
   if facts[1] ~= 'queued' and facts[1] ~= 'running' then
     forget_entry(waiting, group, entry)
-  elseif facts[2] then
+  elseif facts[2] or abandoned(job) then
     end_entry(waiting, entry, id, 'cancelled', ARGV[12])
   elseif tonumber(facts[3]) >= tonumber(ARGV[5]) then
     bury(job, id)

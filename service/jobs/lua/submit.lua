@@ -3,7 +3,9 @@
 -- ARGV: group, job id, request, model, queued event, max depth,
 --       milliseconds within which it has to start or -1, tenant, the tenant's max jobs or -1,
 --       priority, bytes that it may come to, budget of bytes or 0;
---       with an idempotency key: fingerprint, prefix of jobs (whose key it is, only its hash knows)
+--       with an idempotency key: fingerprint, prefix of jobs (whose key it is, only its hash knows);
+--       at the very end: who waits for it, or '' for a job that is not attached, and for how many
+--       milliseconds
 -- Returns {'full'}, {'memory'}, {'over'} (the tenant's own limit), {'conflict'}, or
 -- {'new' or 'known', job id, request, state, created at in
 -- microseconds, attempts}.
@@ -37,5 +39,8 @@ if KEYS[6] then
   redis.call('DEL', KEYS[6]) -- what an expired job may have left, with its time to live
   redis.call('HSET', KEYS[6], 'job', ARGV[2], 'fingerprint', ARGV[13])
   redis.call('HSET', KEYS[1], 'once', KEYS[6]) -- so that both expire together
+end
+if ARGV[#ARGV - 1] ~= '' then
+  attend(KEYS[1], ARGV[#ARGV - 1], ARGV[#ARGV])
 end
 return told('new', ARGV[2], KEYS[1])

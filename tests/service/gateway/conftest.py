@@ -42,6 +42,7 @@ from service.gateway.rest.app import create_app
 from service.jobs.memory_queue import MemoryQueue
 from service.jobs.queue import (
     ANYBODY,
+    Attendee,
     Backlog,
     IdempotencyKey,
     Owner,
@@ -123,6 +124,7 @@ class ScriptedQueue:
         owner: Owner = ANYBODY,
         upload: bytes | None = None,
         footprint: int = 0,
+        attendee: Attendee | None = None,
     ) -> Job:
         await self._answer()
         if self.refuse_submit is not None:
@@ -170,6 +172,13 @@ class ScriptedQueue:
         await self._answer()
         await asyncio.sleep(self.cancel_seconds)
         self.cancelled.append(job_id)
+
+    async def attend(self, job_ids: Sequence[str], attendee: Attendee) -> None:
+        await self._answer()
+
+    async def leave(self, job_id: str, attendee: Attendee) -> None:
+        """Nobody else waits for any job here."""
+        await self.cancel(job_id)
 
     async def events(self, job_id: str, *, after: str = "0") -> AsyncGenerator[LoggedEvent]:
         job = await self.job(job_id)
