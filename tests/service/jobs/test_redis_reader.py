@@ -17,8 +17,7 @@ from service.errors import NotFound
 from service.jobs import feeds
 from service.jobs.keys import Keys
 from service.jobs.queue import QueueLimits
-from service.jobs.redis_connection import connect
-from service.jobs.redis_failures import MAX_CONNECTIONS
+from service.jobs.redis_connection import MAX_CONNECTIONS, connect
 from service.jobs.redis_queue import RedisQueue
 from service.stack.redis_server import RedisServer
 from tests.queue_calls import band, lease_one, log_of
