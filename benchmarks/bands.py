@@ -25,6 +25,7 @@ REQUEST = GenerationRequest(
     picture_quality=100,
     deadline_ms=None,
     start_within_ms=None,
+    priority="normal",
     brownout="allow",
 )
 PREVIEW = Picture(digest="d" * 64, num_bytes=5000, format="png", side=64)

@@ -14,6 +14,10 @@ PictureFormat = Literal["png", "jpeg", "webp"]
 BrownoutConsent = Literal["allow", "never"]
 """Whether fewer bands will do when demand exceeds capacity."""
 
+Priority = Literal["high", "normal", "low"]
+PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
+"""Best first."""
+
 ANONYMOUS = "anonymous"
 """The tenant of every caller where no keys are asked for."""
 
@@ -108,6 +112,8 @@ class GenerationRequest:
     """Milliseconds from acceptance to the images, which have the bands that fit; None: no hurry."""
     start_within_ms: int | None
     """Milliseconds from acceptance to the first lease, without which the job fails."""
+    priority: Priority
+    """Who goes first where jobs wait; see `QueueLimits.head_start_seconds`."""
     brownout: BrownoutConsent
 
     def bands_within(self, max_bands: int | None) -> int:
@@ -130,6 +136,8 @@ class Job:
     """How many leases it has had."""
     tenant: str = ANONYMOUS
     """Whose job it is."""
+    attached: bool = False
+    """It ends when nobody waits for it any more; false once it has ended."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,6 +12,7 @@ ServiceError
         IdempotencyConflict  the idempotency key belongs to another request
         DeadlineTooShort  not even the first band would be drawn by then, however short the queue
     InvalidApiKey         no key was sent, or none that is known here
+    PriorityNotAllowed    the caller may not ask for so high a priority
     NotFound              no such job or path, or it has expired, or it is not the caller's
     Refused               not now: says when to come back
         RateLimitExceeded the caller is over a limit of its own
@@ -19,6 +20,7 @@ ServiceError
         QueueUnavailable  Redis does not answer
         EngineUnavailable no engine is able to draw
         DeadlineUnattainable  the queue is too long for the request's deadline
+        ShuttingDown      this gateway is about to stop
     JobLost               the job's lease went to another worker
     DeadlineExceeded      the answer was not ready in time
     JobCancelledError     the job was cancelled before it was complete
@@ -88,6 +90,10 @@ class InvalidApiKey(ServiceError):
     pass
 
 
+class PriorityNotAllowed(ServiceError):
+    pass
+
+
 class NotFound(ServiceError):
     pass
 
@@ -113,6 +119,10 @@ class EngineUnavailable(Refused):
 
 
 class DeadlineUnattainable(Refused):
+    pass
+
+
+class ShuttingDown(Refused):
     pass
 
 
@@ -195,6 +205,9 @@ CATALOGUE: dict[type[ServiceError], CatalogueEntry] = {
     InvalidApiKey: _entry(
         "invalid_api_key", 401, "UNAUTHENTICATED", "No API key was sent, or none that is known"
     ),
+    PriorityNotAllowed: _entry(
+        "priority_not_allowed", 403, "PERMISSION_DENIED", "The caller may not have this priority"
+    ),
     NotFound: _entry("not_found", 404, "NOT_FOUND", "It does not exist, or has expired"),
     RateLimitExceeded: _entry(
         "rate_limit_exceeded",
@@ -211,6 +224,7 @@ CATALOGUE: dict[type[ServiceError], CatalogueEntry] = {
         "RESOURCE_EXHAUSTED",
         "The queue is too long for the deadline",
     ),
+    ShuttingDown: _entry("shutting_down", 503, "UNAVAILABLE", "This gateway is about to stop"),
     DeadlineExceeded: _entry(
         "deadline_exceeded", 504, "DEADLINE_EXCEEDED", "The answer was not ready in time"
     ),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Literal, TypeVar
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.domain import Priority
 
 
 class QueueSettings(BaseSettings):
@@ -14,11 +16,22 @@ class QueueSettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="NFIG_", extra="ignore")
 
     redis_url: str = "redis://127.0.0.1:6379/0"
-    """`redis://`, `rediss://` or `unix://` URL."""
+    """`redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `rediss+sentinel://` URL."""
+    redis_username: str | None = None
+    """Of Redis' access control list; the URL may say it too."""
+    redis_password: SecretStr | None = None
+    """Of Redis; the URL may say it too, but is more easily seen."""
+    redis_sentinel_password: SecretStr | None = None
+    """Of the sentinels, where it is asked for."""
+    redis_ca_file: str | None = None
+    """Certificates that may sign the server's, for TLS; the system's by default."""
     queue_name: str = "nfig"
     """Prefix of every key, so that several services can share one Redis."""
     max_queue_depth: int = Field(default=1000, ge=1)
     """Jobs waiting or running before requests are refused."""
+    queue_memory_bytes: int = Field(default=0, ge=0)
+    """What Redis holds and what accepted jobs may still come to, before requests are refused; 0
+    leaves it to four fifths of Redis' own `maxmemory`."""
     lease_seconds: float = Field(default=15.0, gt=0)
     """A worker that is silent for this long loses its jobs."""
     brownout_extra_depth: int = Field(default=0, ge=0)
@@ -73,6 +86,8 @@ class GatewaySettings(QueueSettings):
     """Of each tenant of which the keys file does not say it; 0 is no limit."""
     tenant_jobs_in_flight: int = Field(default=0, ge=0)
     """Of each tenant of which the keys file does not say it; 0 is no limit."""
+    tenant_max_priority: Priority = "high"
+    """Of each tenant of which the keys file does not say it."""
     cors_origins: str = ""
     """Origins whose pages may call the API, separated by commas, or `*`; none by default."""
     max_body_bytes: int = Field(default=16_384, ge=1)
@@ -91,6 +106,8 @@ class GatewaySettings(QueueSettings):
     """How old the gateway's view of models and workers may be."""
     keepalive_seconds: float = Field(default=15.0, gt=0)
     """A stream that has been silent for this long gets a comment, so that proxies keep it open."""
+    attendance_seconds: float = Field(default=10.0, gt=0)
+    """Jobs whose callers wait at a gateway that is silent for this long end as cancelled."""
     shutdown_grace_seconds: int = Field(default=20, ge=0)
     """How long open requests may go on after SIGTERM."""
     grpc_port: int = Field(default=0, ge=0, le=65535)

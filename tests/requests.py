@@ -20,6 +20,7 @@ _PLAIN = GenerationRequest(
     picture_quality=90,
     deadline_ms=None,
     start_within_ms=None,
+    priority="normal",
     brownout="allow",
 )
 

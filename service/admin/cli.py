@@ -8,11 +8,17 @@ from typing import Annotated
 
 import typer
 
+from service.admin import dead_jobs
 from service.gateway.access.keys import new_key
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="What operators do by hand.")
 keys = typer.Typer(no_args_is_help=True, help="API keys.")
 app.add_typer(keys, name="keys")
+jobs = typer.Typer(
+    no_args_is_help=True,
+    help="Jobs that were given up, in the queue that the NFIG_* settings name.",
+)
+app.add_typer(jobs, name="jobs")
 
 Tenant = Annotated[str, typer.Option(help="Whose key it is; a new name is a new tenant.")]
 Days = Annotated[int | None, typer.Option(min=1, max=36_500, help="The key expires after these.")]
@@ -20,6 +26,8 @@ AppendTo = Annotated[
     Path | None,
     typer.Option(help="Keys file to append the entry to; the key alone is printed then."),
 ]
+Jobs = Annotated[list[str] | None, typer.Argument(help="Ids of dead jobs.")]
+All = Annotated[bool, typer.Option("--all", help="Every one there is.")]
 
 
 @keys.command("new")
@@ -36,3 +44,31 @@ def new(tenant: Tenant, days: Days = None, append_to: AppendTo = None) -> None:
     typer.echo(made.key)
     if append_to is None:
         typer.echo(f"\nfor the file that NFIG_API_KEYS_FILE names:\n\n{made.entry}", err=True)
+
+
+@jobs.command("dead")
+def dead() -> None:
+    """List them, oldest first: when, id, tenant, attempts, last worker, why."""
+    for line in dead_jobs.listed():
+        typer.echo(line)
+
+
+@jobs.command("retry")
+def retry(job_ids: Jobs = None, every: All = False) -> None:
+    """Make a new job of each, with all attempts. The old one stays failed."""
+    for line in dead_jobs.retried(_chosen(job_ids, every)):
+        typer.echo(line)
+
+
+@jobs.command("drop")
+def drop(job_ids: Jobs = None, every: All = False) -> None:
+    """Forget them."""
+    for line in dead_jobs.dropped(_chosen(job_ids, every)):
+        typer.echo(line)
+
+
+def _chosen(job_ids: list[str] | None, every: bool) -> list[str] | None:
+    """None for all."""
+    if bool(job_ids) == every:
+        raise typer.BadParameter("give ids of jobs, or --all")
+    return job_ids or None

@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.gateway.access.access import check_exposure
+from service.gateway.drain import Drain
 from service.gateway.rest.app import create_app
 from service.gateway.rest.internal import internal_listener
 from service.gateway.rpc.server import RpcDoor
@@ -27,13 +28,18 @@ logger = logging.getLogger(__name__)
 
 
 class _Server(uvicorn.Server):
-    """Shuts the gRPC door, if there is one, together with its own."""
+    """Shuts the gRPC door, if there is one, together with its own, and tells the app: by itself it
+    would wait for streams that know nothing of it."""
 
-    def __init__(self, config: uvicorn.Config, rpc: RpcDoor | None) -> None:
+    def __init__(self, config: uvicorn.Config, rpc: RpcDoor | None, drain: Drain) -> None:
         super().__init__(config)
         self._rpc = rpc
+        self._drain = drain
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        self._drain.begin()
         async with asyncio.TaskGroup() as doors:
             if self._rpc is not None:
                 doors.create_task(self._rpc.close())
@@ -55,7 +61,7 @@ async def serve(settings: GatewaySettings) -> None:
     # uvicorn raises the signal again once it has stopped; by then it has had its effect.
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: None)
-    queue = RedisQueue.from_settings(settings)
+    queue = await _queue(settings)
     try:
         app = _app(queue, settings)
         services = app.state.services
@@ -76,9 +82,18 @@ async def serve(settings: GatewaySettings) -> None:
             timeout_graceful_shutdown=settings.shutdown_grace_seconds,
         )
         async with internal_listener(services), _rpc_door(services) as rpc:
-            await _Server(config, rpc).serve()
+            await _Server(config, rpc, services.drain).serve()
     finally:
         await queue.close()
+
+
+async def _queue(settings: GatewaySettings) -> RedisQueue:
+    try:
+        queue = RedisQueue.from_settings(settings)
+        await queue.require_usable()
+    except ValueError as error:
+        raise SystemExit(f"gateway: {error}") from None
+    return queue
 
 
 def _app(queue: RedisQueue, settings: GatewaySettings) -> FastAPI:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from service.domain import GenerationRequest, Job, ModelCard
 from service.errors import ServiceError, catalogued
 from service.gateway.access.principal import Principal
+from service.gateway.attendance import Attendance
 from service.gateway.cards import Fleet, FleetCache, answered_within
 from service.gateway.drafts import Draft, complete
 from service.gateway.estimates import Outlook, check_time
 from service.gateway.uploads import Uploads
+from service.jobs.footprint import footprint
 from service.jobs.progress import start_limit_ms
-from service.jobs.queue import IdempotencyKey, JobQueue, Submission
+from service.jobs.queue import Attendee, IdempotencyKey, JobQueue, Submission
 from service.metrics import Metrics
 from service.settings import GatewaySettings
 
@@ -31,8 +33,15 @@ class Admission:
     """From a draft to a job in the queue."""
 
     def __init__(
-        self, *, queue: JobQueue, fleet: FleetCache, settings: GatewaySettings, metrics: Metrics
+        self,
+        *,
+        queue: JobQueue,
+        fleet: FleetCache,
+        settings: GatewaySettings,
+        metrics: Metrics,
+        attendance: Attendance,
     ) -> None:
+        self._attendance = attendance
         self._uploads = Uploads(settings)
         self._queue = queue
         self._fleet = fleet
@@ -40,12 +49,19 @@ class Admission:
         self._metrics = metrics
 
     async def accept(
-        self, draft: Draft, *, caller: Principal, once: IdempotencyKey | None = None
+        self,
+        draft: Draft,
+        *,
+        caller: Principal,
+        once: IdempotencyKey | None = None,
+        attached: bool = False,
     ) -> AcceptedJob:
-        """Raises InvalidRequest, IdempotencyConflict, UnknownModel, Refused."""
+        """An attached job belongs to this call; whoever makes it follows the job or disowns it.
+
+        Raises InvalidRequest, IdempotencyConflict, UnknownModel, Refused."""
         try:
             earlier = None if once is None else await self._earlier(once, caller)
-            return earlier or await self._new(draft, caller, once)
+            return earlier or await self._new(draft, caller, once, attached)
         except ServiceError as error:
             self._metrics.jobs_refused.labels(reason=catalogued(error).code).inc()
             raise
@@ -61,7 +77,7 @@ class Admission:
         return AcceptedJob(job=job, card=card, replayed=True)
 
     async def _new(
-        self, draft: Draft, caller: Principal, once: IdempotencyKey | None
+        self, draft: Draft, caller: Principal, once: IdempotencyKey | None, attached: bool
     ) -> AcceptedJob:
         fleet = await self._fleet.fleet()
         card = fleet.card(draft.model, field=draft.name("model"))
@@ -69,13 +85,17 @@ class Admission:
             self._settings.max_images,
             caller.limits.images_per_request or self._settings.max_images,
         )
-        request = complete(draft, card, max_images=most)
+        priority = caller.priority(draft.priority, field=draft.name("priority"))
+        request = complete(replace(draft, priority=priority), card, max_images=most)
         fleet.require_engine(card.id)
         await self._require_time(draft, request, fleet)
         # Last, because nothing here costs as much.
         upload = await self._uploads.pixels(draft, side=card.image_size)
+        attendee = self._attendance.attendee if attached else None
+        size = footprint(request, image_size=card.image_size)
         submission = await answered_within(
-            2 * self._settings.queue_timeout_seconds, self._submit(request, caller, once, upload)
+            2 * self._settings.queue_timeout_seconds,
+            self._submit(request, caller, once, upload, attendee, size),
         )
         return AcceptedJob(job=submission.job, card=card, replayed=submission.replayed)
 
@@ -85,7 +105,8 @@ class Admission:
         if pace is None or start_limit_ms(request) is None:
             return
         backlog = await answered_within(
-            self._settings.queue_timeout_seconds, self._queue.backlog(request.model)
+            self._settings.queue_timeout_seconds,
+            self._queue.backlog(request.model, ahead_of=request.priority),
         )
         shedding = fleet.shedding(request.model)
         check_time(draft, request, Outlook(pace=pace, backlog=backlog, shedding=shedding))
@@ -96,9 +117,14 @@ class Admission:
         caller: Principal,
         once: IdempotencyKey | None,
         upload: bytes | None,
+        attendee: Attendee | None,
+        size: int,
     ) -> Submission:
         if once is None:
-            job = await self._queue.submit(request, owner=caller.owner, upload=upload)
+            job = await self._queue.submit(
+                request, owner=caller.owner, upload=upload, attendee=attendee, footprint=size
+            )
             return Submission(job=job, replayed=False)
+        assert attendee is None, "no door attaches a job that a key may find again"
         assert upload is None, "no door takes an image and an idempotency key"
-        return await self._queue.submit_once(request, once, owner=caller.owner)
+        return await self._queue.submit_once(request, once, owner=caller.owner, footprint=size)

@@ -17,6 +17,7 @@ from service.domain import (
     GenerationRequest,
     ModelCard,
     PictureFormat,
+    Priority,
     Sampling,
 )
 from service.errors import InvalidRequest, UnknownClass
@@ -58,6 +59,7 @@ class Draft:
     deadline_ms: int | None = None
     """As in `GenerationRequest`."""
     start_within_ms: int | None = None
+    priority: Priority | None = None
     brownout: BrownoutConsent | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     """What the front door calls a field, where it is not what we call it here."""
@@ -87,6 +89,7 @@ def complete(draft: Draft, card: ModelCard, *, max_images: int) -> GenerationReq
         picture_quality=_picture_quality(draft),
         deadline_ms=_limit_ms(draft, "deadline_ms"),
         start_within_ms=_limit_ms(draft, "start_within_ms"),
+        priority=draft.priority or "normal",
         brownout=draft.brownout or "allow",
     )
 

@@ -27,6 +27,7 @@ from service.domain import (
 from service.errors import NotFound, QueueUnavailable, Refused
 from service.gateway.access.principal import Principal
 from service.gateway.cards import FleetCache, answered_within
+from service.gateway.drain import Drain, Leaving
 from service.gateway.estimates import UNKNOWN, Estimate, estimate_running, estimate_waiting
 from service.jobs.event_ids import parse_event_id
 from service.jobs.progress import state_after
@@ -67,7 +68,10 @@ class NativeJobs:
     `is_seen_whole`, `watch` and `content` are for a job that the caller has been shown by `job`.
     """
 
-    def __init__(self, *, queue: JobQueue, fleet: FleetCache, settings: GatewaySettings) -> None:
+    def __init__(
+        self, *, queue: JobQueue, fleet: FleetCache, settings: GatewaySettings, drain: Drain
+    ) -> None:
+        self._drain = drain
         self._queue = queue
         self._fleet = fleet
         self._wait = settings.queue_timeout_seconds
@@ -85,7 +89,8 @@ class NativeJobs:
         return status
 
     async def outcome(self, job: Job, *, within_seconds: float, new: bool = False) -> JobStatus:
-        """The status of a job that was just accepted: at its end, or else when the time is up.
+        """The status of a job that was just accepted: at its end, or else when the time is up
+        or this gateway stops.
         Of a `new` job nothing has happened for as long as it has a place in the queue.
 
         Whoever gives up waiting leaves the job as it is. Raises QueueUnavailable if it is lost.
@@ -169,8 +174,12 @@ class NativeJobs:
         return replace(status, estimate=estimate)
 
     async def _end(self, job_id: str, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds), aclosing(self._queue.events(job_id)) as log:
+        with suppress(TimeoutError, Leaving):
+            async with (
+                self._drain.cut_short(),
+                asyncio.timeout(seconds),
+                aclosing(self._queue.events(job_id)) as log,
+            ):
                 async for _ in log:
                     pass
 

@@ -5,27 +5,39 @@ All keys of one job share a prefix, so that a look at Redis explains itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from service.domain import PRIORITIES, Priority
+
 GROUP = "workers"
-"""The consumer group of every waiting stream."""
+"""The consumer group of every waiting stream, and its one consumer: who holds a job stands in the
+job, so that workers which come and go leave nothing behind."""
 LOG_SUFFIX = ":log"
 PICTURES_SUFFIX = ":pictures"
 UPLOAD_SUFFIX = ":upload"
 """`ending.lua` knows it too."""
+PROMISED_SUFFIX = ":bytes"
+"""`accepting.lua` and `ending.lua` know it too."""
+ATTENDANCE_SUFFIX = ":attendance"
+"""`attendance.lua` and `ending.lua` know it too."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Keys:
     prefix: str
 
-    def waiting(self, model: str) -> str:
-        """Stream: one entry per job of the model that has not ended; pending while leased."""
-        return f"{self.waiting_prefix}{model}"
+    def waiting(self, model: str, priority: Priority) -> str:
+        """Stream: one entry per job that has not ended; pending while leased. Gone when empty."""
+        return f"{self.waiting_prefix}{priority}:{model}"
+
+    def all_waiting(self, model: str) -> Sequence[str]:
+        """Best priority first."""
+        return [self.waiting(model, priority) for priority in PRIORITIES]
 
     @property
     def waiting_prefix(self) -> str:
-        """Scripts that meet a job's model for the first time append it to this."""
+        """Scripts that meet a job for the first time append its priority and model to this."""
         return f"{self.prefix}:waiting:"
 
     @property
@@ -34,12 +46,22 @@ class Keys:
         return f"{self.prefix}:outstanding"
 
     @property
+    def promised(self) -> str:
+        """Number: bytes that the outstanding jobs may come to. Gone when there are none."""
+        return f"{self.outstanding}{PROMISED_SUFFIX}"
+
+    @property
+    def dead(self) -> str:
+        """Stream: jobs whose attempts are used up, for operators. Bounded; expires as a whole."""
+        return f"{self.prefix}:dead"
+
+    @property
     def job_prefix(self) -> str:
         """Scripts that meet a job's id for the first time append it to this."""
         return f"{self.prefix}:job:"
 
     def job(self, job_id: str) -> str:
-        """Hash: request, state, lease, and how far each image has come."""
+        """Hash: request, state, lease, last worker, and how far each image has come."""
         return f"{self.job_prefix}{job_id}"
 
     def log(self, job_id: str) -> str:
@@ -53,6 +75,11 @@ class Keys:
     def upload(self, job_id: str) -> str:
         """String: the image that the job varies; gone when the job ends, or else expires."""
         return f"{self.job(job_id)}{UPLOAD_SUFFIX}"
+
+    def attendance(self, job_id: str) -> str:
+        """Sorted set, of an attached job that has not ended: who waits for it, by the millisecond
+        until which they have said so."""
+        return f"{self.job(job_id)}{ATTENDANCE_SUFFIX}"
 
     def in_flight(self, tenant: str) -> str:
         """Set: ids of the tenant's jobs that have not ended."""

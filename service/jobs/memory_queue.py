@@ -6,11 +6,10 @@ import asyncio
 import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 
 from service.domain import (
+    PRIORITIES,
     BandCompleted,
-    Event,
     GenerationRequest,
     ImageCompleted,
     Job,
@@ -20,11 +19,14 @@ from service.domain import (
     JobState,
     LoggedEvent,
     ModelCard,
+    Priority,
     TerminalEvent,
     is_terminal,
 )
-from service.errors import JobLost, NotFound, QueueFull
+from service.errors import NotFound
+from service.jobs.dead_letters import DeadLetter, no_letter, no_upload
 from service.jobs.event_ids import parse_event_id
+from service.jobs.memory_store import Grave, MemoryStore, Record
 from service.jobs.progress import (
     FAILED_BY_ATTEMPTS,
     NOT_STARTED,
@@ -32,11 +34,11 @@ from service.jobs.progress import (
     over_its_jobs,
     progress_of,
     start_limit_ms,
-    state_after,
 )
 from service.jobs.queue import (
     ANYBODY,
     MAX_POSITION,
+    Attendee,
     Backlog,
     IdempotencyKey,
     Lease,
@@ -48,52 +50,17 @@ from service.jobs.queue import (
 from service.jobs.request_budget import RequestBudget, budget, interval_us, take
 
 
-@dataclass(kw_only=True)
-class _Record:
-    """One job with everything that Redis would keep of it."""
-
-    job: Job
-    once: IdempotencyKey | None = None
-    epoch: int = 0
-    lease_until: float = 0.0
-    cancel_wanted: bool = False
-    start_by: float | None = None
-    """Until its first lease."""
-    max_bands: int | None = None
-    """From its first lease on."""
-    leased_once: bool = False
-    progress: dict[int, int] = field(default_factory=dict)
-    log: list[LoggedEvent] = field(default_factory=list)
-    pictures: dict[str, bytes] = field(default_factory=dict)
-    expires_at: float | None = None
-    upload: bytes | None = None
-    upload_until: float = 0.0
-
-    def has_key(self, once: IdempotencyKey, tenant: str) -> bool:
-        mine = self.once is not None and self.once.key == once.key
-        return mine and self.job.tenant == tenant
-
-    def is_late(self, now: float) -> bool:
-        return self.start_by is not None and now > self.start_by
-
-
-class MemoryQueue:
+class MemoryQueue(MemoryStore):
     """`JobQueue` for one event loop."""
 
     def __init__(
         self, limits: QueueLimits | None = None, *, clock: Callable[[], float] = time.time
     ) -> None:
-        self._limits = limits or QueueLimits()
-        self._clock = clock
-        self._records: dict[str, _Record] = {}
-        self._outstanding: dict[str, _Record] = {}
-        """Jobs that have not ended, in the order of their submission."""
+        super().__init__(limits or QueueLimits(), clock)
         self._models: dict[str, ModelCard] = {}
         self._workers: dict[str, tuple[WorkerStatus, float]] = {}
         self._budgets: dict[str, int] = {}
         """Per tenant: when its request budget will be full again."""
-        self._changed = asyncio.Condition()
-        self._last_event_id = 0
 
     async def ping(self) -> None:
         return None
@@ -104,20 +71,32 @@ class MemoryQueue:
         *,
         owner: Owner = ANYBODY,
         upload: bytes | None = None,
+        attendee: Attendee | None = None,
+        footprint: int = 0,
     ) -> Job:
-        job = (await self._submit(request, owner=owner)).job
-        record = self._records[job.id]
-        record.upload = upload
-        record.upload_until = self._clock() + self._limits.upload_seconds
+        self._require_job_of(owner)
+        attached = attendee is not None
+        job = await self._accept(
+            request, owner.tenant, upload=upload, footprint=footprint, attached=attached
+        )
+        if attendee is not None:
+            await self.attend([job.id], attendee)
         return job
 
     async def submit_once(
-        self, request: GenerationRequest, once: IdempotencyKey, *, owner: Owner = ANYBODY
+        self,
+        request: GenerationRequest,
+        once: IdempotencyKey,
+        *,
+        owner: Owner = ANYBODY,
+        footprint: int = 0,
     ) -> Submission:
         taken = await self.submitted(once, tenant=owner.tenant)
-        if taken is None:
-            return await self._submit(request, owner=owner, once=once)
-        return Submission(job=taken, replayed=True)
+        if taken is not None:
+            return Submission(job=taken, replayed=True)
+        self._require_job_of(owner)
+        job = await self._accept(request, owner.tenant, once=once, footprint=footprint)
+        return Submission(job=job, replayed=False)
 
     async def submitted(self, once: IdempotencyKey, *, tenant: str) -> Job | None:
         self._expire()
@@ -137,28 +116,44 @@ class MemoryQueue:
             self._budgets[tenant] = full_at = after
         return budget(full_at, now, per_minute=per_minute, allowed=after is not None)
 
-    async def _submit(
-        self, request: GenerationRequest, *, owner: Owner, once: IdempotencyKey | None = None
-    ) -> Submission:
+    def _require_job_of(self, owner: Owner) -> None:
+        """Raises RateLimitExceeded."""
         theirs = sum(each.job.tenant == owner.tenant for each in self._outstanding.values())
         if owner.max_jobs is not None and theirs >= owner.max_jobs:
             raise over_its_jobs(owner.max_jobs)
-        depth = self._limits.depth_for(request)
-        if len(self._outstanding) >= depth:
-            raise QueueFull(f"the queue holds its {depth} jobs", retry_after_s=1.0)
+
+    async def _accept(
+        self,
+        request: GenerationRequest,
+        tenant: str,
+        *,
+        once: IdempotencyKey | None = None,
+        upload: bytes | None = None,
+        footprint: int,
+        attached: bool = False,
+    ) -> Job:
+        await self._require_room(request, footprint)
+        now = self._clock()
         job = Job(
             id=uuid.uuid4().hex,
             request=request,
             state=JobState.QUEUED,
-            created_at=self._clock(),
-            tenant=owner.tenant,
+            created_at=now,
+            tenant=tenant,
+            attached=attached,
         )
         limit = start_limit_ms(request)
-        start_by = None if limit is None else job.created_at + limit / 1000
-        self._records[job.id] = _Record(job=job, once=once, start_by=start_by)
-        self._outstanding[job.id] = self._records[job.id]
-        await self._append(self._records[job.id], JobQueued())
-        return Submission(job=job, replayed=False)
+        record = Record(
+            job=job,
+            footprint=footprint,
+            once=once,
+            start_by=None if limit is None else now + limit / 1000,
+            upload=upload,
+            upload_until=now + self._limits.upload_seconds,
+        )
+        self._records[job.id] = self._outstanding[job.id] = record
+        await self._append(record, JobQueued())
+        return job
 
     async def job(self, job_id: str) -> Job:
         return self._record(job_id).job
@@ -183,20 +178,20 @@ class MemoryQueue:
         job = self._record(job_id).job
         if job.state is not JobState.QUEUED:
             return None
-        everyone = (record.job for record in self._outstanding.values())
-        waiting = [
-            other.id
-            for other in everyone
-            if other.state is JobState.QUEUED and other.request.model == job.request.model
-        ]
+        jobs = (record.job for record in self._in_turn(job.request.model))
+        waiting = [other.id for other in jobs if other.state is JobState.QUEUED]
         return min(waiting.index(job_id), MAX_POSITION)
 
-    async def backlog(self, model: str) -> Backlog:
-        everyone = [record.job for record in self._outstanding.values()]
-        states = [job.state for job in everyone if job.request.model == model]
-        return Backlog(
-            waiting=states.count(JobState.QUEUED), running=states.count(JobState.RUNNING)
-        )
+    async def backlog(self, model: str, *, ahead_of: Priority | None = None) -> Backlog:
+        records = self._in_turn(model)
+        waiting = [each for each in records if each.job.state is JobState.QUEUED]
+        running = len(records) - len(waiting)
+        if ahead_of is None:
+            return Backlog(waiting=len(waiting), running=running)
+        place = PRIORITIES.index(ahead_of)
+        new = (1, self._turn_ms(self._clock(), place), place)
+        ahead = sum(self._turn(record) <= new for record in waiting)
+        return Backlog(waiting=ahead, running=running)
 
     async def picture(self, job_id: str, digest: str) -> bytes:
         try:
@@ -210,6 +205,18 @@ class MemoryQueue:
             await self._end(record, JobCancelled())
         elif record.job.state is JobState.RUNNING:
             record.cancel_wanted = True
+
+    async def attend(self, job_ids: Sequence[str], attendee: Attendee) -> None:
+        for job_id in job_ids:
+            if record := self._outstanding.get(job_id):
+                record.attendees[attendee.id] = self._clock() + attendee.seconds
+
+    async def leave(self, job_id: str, attendee: Attendee) -> None:
+        record = self._outstanding.get(job_id)
+        if record is not None and record.job.attached:
+            record.attendees.pop(attendee.id, None)
+            if record.is_unwanted(self._clock()):
+                await self.cancel(job_id)
 
     async def depth(self) -> int:
         return len(self._outstanding)
@@ -253,15 +260,17 @@ class MemoryQueue:
             await asyncio.sleep(0.005)
 
     async def upload(self, job_id: str) -> bytes:
+        self._expire()
         record = self._records.get(job_id)
-        if record is None or record.upload is None or record.upload_until <= self._clock():
+        upload = None if record is None else record.upload_at(self._clock())
+        if upload is None:
             raise NotFound(f"job {job_id} has no uploaded image", field="job_id")
-        return record.upload
+        return upload
 
     async def renew(self, lease: Lease) -> bool:
         record = self._held(lease)
         record.lease_until = self._clock() + self._limits.lease_seconds
-        return record.cancel_wanted
+        return record.is_unwanted(self._clock())
 
     async def publish(
         self,
@@ -275,16 +284,36 @@ class MemoryQueue:
             record.progress[event.image_index] = progress_of(event)
             record.pictures.update(pictures)
             await self._append(record, event)
-        return record.cancel_wanted
+        return record.is_unwanted(self._clock())
 
     async def finish(self, lease: Lease, event: TerminalEvent) -> None:
         await self._end(self._held(lease), event)
 
-    async def hand_back(self, lease: Lease) -> None:
+    async def hand_back(self, lease: Lease, *, counts: bool = False) -> None:
         record = self._held(lease)
         record.epoch += 1
-        attempts = record.job.attempts - 1
-        record.job = replace(record.job, state=JobState.QUEUED, attempts=attempts)
+        self._pass(record, JobState.QUEUED, attempts=record.job.attempts - (not counts))
+
+    async def dead_letters(self) -> Sequence[DeadLetter]:
+        self._expire()
+        return [grave.letter for grave in self._graves]
+
+    async def retry_dead(self, job_id: str) -> Job:
+        grave = self._grave(job_id)
+        upload = None
+        if grave.request.keep_bands is not None:
+            record = self._records.get(job_id)
+            upload = None if record is None else record.upload_at(self._clock())
+            if upload is None:
+                raise no_upload(job_id)
+        job = await self._accept(
+            grave.request, grave.letter.tenant, upload=upload, footprint=grave.footprint
+        )
+        self._forget(grave)
+        return job
+
+    async def drop_dead(self, job_id: str) -> None:
+        self._forget(self._grave(job_id))
 
     async def close(self) -> None:
         return None
@@ -293,22 +322,21 @@ class MemoryQueue:
         self, worker_id: str, model: str, count: int, max_bands: int | None
     ) -> list[Lease]:
         leases: list[Lease] = []
-        # Jobs that lapsed or were handed back are the oldest, and so the first.
-        for record in list(self._outstanding.values()):
+        for record in self._in_turn(model):
             if len(leases) == count:
                 break
-            if record.job.request.model == model and self._is_free(record):
+            if self._is_free(record):
                 lease = await self._start(record, worker_id, max_bands)
                 leases += [lease] if lease else []
         return leases
 
-    def _is_free(self, record: _Record) -> bool:
+    def _is_free(self, record: Record) -> bool:
         lapsed = record.lease_until <= self._clock()
         state = record.job.state
         return state is JobState.QUEUED or (state is JobState.RUNNING and lapsed)
 
-    async def _start(self, record: _Record, worker_id: str, max_bands: int | None) -> Lease | None:
-        if record.cancel_wanted:
+    async def _start(self, record: Record, worker_id: str, max_bands: int | None) -> Lease | None:
+        if record.is_unwanted(self._clock()):
             await self._end(record, JobCancelled())
             return None
         if record.job.attempts >= self._limits.max_attempts:
@@ -319,11 +347,12 @@ class MemoryQueue:
             await self._end(record, NOT_STARTED)
             return None
         record.start_by = None
-        if not record.leased_once:
-            record.max_bands, record.leased_once = max_bands, True
+        if record.epoch == 0:
+            record.max_bands = max_bands
         attempts = record.job.attempts + 1
-        record.job = replace(record.job, state=JobState.RUNNING, attempts=attempts)
+        self._pass(record, JobState.RUNNING, attempts=attempts)
         record.epoch += 1
+        record.worker_id = worker_id
         record.lease_until = now + self._limits.lease_seconds
         await self._append(record, JobStarted(attempt=attempts))
         return Lease(
@@ -334,36 +363,16 @@ class MemoryQueue:
             max_bands=record.max_bands,
         )
 
-    async def _end(self, record: _Record, event: TerminalEvent) -> None:
-        record.job = replace(record.job, state=state_after(event))
-        record.expires_at = self._clock() + self._limits.retention_seconds
-        record.upload = None
-        del self._outstanding[record.job.id]
-        await self._append(record, event)
-
-    async def _append(self, record: _Record, event: Event) -> None:
-        self._last_event_id += 1
-        logged = LoggedEvent(id=f"{self._last_event_id}-0", at=self._clock(), event=event)
-        record.log.append(logged)
-        async with self._changed:
-            self._changed.notify_all()
-
-    def _record(self, job_id: str) -> _Record:
+    def _grave(self, job_id: str) -> Grave:
         self._expire()
-        try:
-            return self._records[job_id]
-        except KeyError:
-            raise NotFound(f"there is no job {job_id}", field="job_id") from None
+        for grave in self._graves:
+            if grave.letter.job_id == job_id:
+                return grave
+        raise no_letter(job_id)
 
-    def _held(self, lease: Lease) -> _Record:
-        record = self._records.get(lease.job.id)
-        running = record is not None and record.job.state is JobState.RUNNING
-        if record is None or not running or record.epoch != lease.epoch:
-            raise JobLost(f"job {lease.job.id} is no longer held by {lease.worker_id}")
-        return record
-
-    def _expire(self) -> None:
-        now = self._clock()
-        for job_id, record in list(self._records.items()):
-            if record.expires_at is not None and record.expires_at <= now:
-                del self._records[job_id]
+    def _forget(self, grave: Grave) -> None:
+        """With the upload, which goes with it: to the new job, or for good."""
+        self._graves.remove(grave)
+        record = self._records.get(grave.letter.job_id)
+        if record is not None:
+            record.upload = None

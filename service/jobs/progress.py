@@ -1,5 +1,5 @@
 """What both queues agree on: how far an image has come, what a job's end means, and what is said
-to a key that is taken or a tenant that has its number of jobs."""
+to a key that is taken, a tenant that has its number of jobs or a queue that has no room."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ from service.domain import (
     JobState,
     TerminalEvent,
 )
-from service.errors import IdempotencyConflict, RateLimitExceeded
+from service.errors import IdempotencyConflict, QueueFull, RateLimitExceeded
 
 IMAGE_DONE = 1_000_000
 """More than any band."""
+MEMORY_RETRY_SECONDS = 5.0
 
 _STATES: dict[type[TerminalEvent], JobState] = {
     JobCompleted: JobState.COMPLETED,
@@ -51,6 +52,17 @@ def over_its_jobs(max_jobs: int | None) -> RateLimitExceeded:
     return RateLimitExceeded(
         f"your {max_jobs} jobs are waiting or running: one of them must end first",
         retry_after_s=2.0,
+    )
+
+
+def depth_reached(max_depth: int) -> QueueFull:
+    return QueueFull(f"the queue holds its {max_depth} jobs", retry_after_s=1.0)
+
+
+def out_of_memory() -> QueueFull:
+    return QueueFull(
+        "the queue's memory is full: results must expire or jobs must end first",
+        retry_after_s=MEMORY_RETRY_SECONDS,
     )
 
 

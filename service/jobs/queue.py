@@ -20,8 +20,10 @@ from service.domain import (
     Job,
     LoggedEvent,
     ModelCard,
+    Priority,
     TerminalEvent,
 )
+from service.jobs.dead_letters import DeadLetter
 from service.jobs.pace import Pace
 from service.jobs.request_budget import RequestBudget
 
@@ -45,6 +47,16 @@ class QueueLimits:
     """How long a finished job, its log and its pictures are kept."""
     upload_seconds: float = 86_400.0
     """How long an uploaded image is kept for a job that does not end."""
+    memory_bytes: int = 0
+    """What is in use and what jobs may still come to, at most, before one more is refused with
+    QueueFull; 0 leaves it to four fifths of what Redis itself may have."""
+    head_start_seconds: float = 30.0
+    """A job of one priority goes before those of the next lower one that were accepted up to so
+    much earlier: it overtakes for a while, and nobody waits for ever."""
+    max_dead_letters: int = 1000
+    """One more pushes the oldest out."""
+    dead_letter_seconds: float = 7 * 86_400.0
+    """After the last of them, how long dead letters are kept."""
 
     def depth_for(self, request: GenerationRequest) -> int:
         """How many jobs may be there before this request is refused."""
@@ -81,6 +93,15 @@ class Submission:
     job: Job
     replayed: bool
     """The job is that of an earlier submission."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attendee:
+    """Somebody who waits for a job's end, and has to say so again and again."""
+
+    id: str
+    seconds: float
+    """Without a word for this long it counts as gone."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,12 +158,25 @@ class Backlog:
     running: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """What the queue's store holds, in bytes."""
+
+    used: int
+    promised: int
+    """What the jobs that have not ended may still come to; counted at their acceptance and until
+    their end, whether or not it is in use by then."""
+    most: int | None
+    """Of both together; None where there is no limit."""
+
+
 MODEL_TTL_SECONDS = 86_400.0
 """A card that no worker has registered for this long is forgotten."""
 
 
 class JobQueue(Protocol):
-    """Durable jobs with an event log each. The gateway's verbs come first, then the worker's."""
+    """Durable jobs with an event log each. The gateway's verbs come first, then the worker's, then
+    the operator's."""
 
     async def ping(self) -> None: ...
 
@@ -152,16 +186,27 @@ class JobQueue(Protocol):
         *,
         owner: Owner = ANYBODY,
         upload: bytes | None = None,
+        footprint: int = 0,
+        attendee: Attendee | None = None,
     ) -> Job:
         """One atomic step: the owner's limit, depth check, job, queue entry, `job.queued` event.
 
-        The image that is to be varied is there before the job is, and is deleted at its end.
+        The image that is to be varied is there before the job is, and is deleted at its end. With
+        an attendee the job is attached: once nobody waits for it, it ends as if cancelled.
 
-        Raises RateLimitExceeded where the owner has its number of jobs, QueueFull where all have.
+        `footprint` is what the job may come to in bytes (`footprint.py`).
+
+        Raises RateLimitExceeded where the owner has its number of jobs, QueueFull where all have,
+        or where the memory is too short.
         """
 
     async def submit_once(
-        self, request: GenerationRequest, once: IdempotencyKey, *, owner: Owner = ANYBODY
+        self,
+        request: GenerationRequest,
+        once: IdempotencyKey,
+        *,
+        owner: Owner = ANYBODY,
+        footprint: int = 0,
     ) -> Submission:
         """As `submit`, but if a job of the tenant that is still kept has taken the key: that job,
         in the same atomic step, even if no other would be accepted. Raises IdempotencyConflict if
@@ -190,13 +235,17 @@ class JobQueue(Protocol):
 
     async def position(self, job_id: str) -> int | None:
         """How many jobs of its model wait ahead of a job that waits; None if it does not wait.
+        Of another priority, some that come later may yet overtake it, or it them.
 
         Exact below MAX_POSITION, which stands for itself and for every number above it, so that
         the question costs the same at any depth. Raises NotFound.
         """
 
-    async def backlog(self, model: str) -> Backlog:
-        """How many jobs of the model wait, and how many run."""
+    async def backlog(self, model: str, *, ahead_of: Priority | None = None) -> Backlog:
+        """How many jobs of the model wait, and how many run; with `ahead_of`, only such of those
+        that wait as would go before a new job of that priority."""
+
+    async def memory(self) -> Memory: ...
 
     async def picture(self, job_id: str, digest: str) -> bytes:
         """Encoded bytes of one picture of the job. Raises NotFound."""
@@ -204,6 +253,14 @@ class JobQueue(Protocol):
     async def cancel(self, job_id: str) -> None:
         """A waiting job ends at once, a running one at its next band; an ended one stays as it is.
         Raises NotFound."""
+
+    async def attend(self, job_ids: Sequence[str], attendee: Attendee) -> None:
+        """Says that the attendee waits for these jobs from now on, or still. Nothing to jobs that
+        are not attached, have ended or are not there."""
+
+    async def leave(self, job_id: str, attendee: Attendee) -> None:
+        """Says that the attendee does not wait for the job any more. If it is attached and nobody
+        else does, it is cancelled."""
 
     async def depth(self) -> int:
         """Jobs waiting or running."""
@@ -234,9 +291,10 @@ class JobQueue(Protocol):
         wait_seconds: float,
         max_bands: int | None = None,
     ) -> Sequence[Lease]:
-        """Up to `count` jobs of the model, waiting ones first come first served, and those whose
-        holder let its lease lapse. Jobs beyond `max_attempts`, and those whose time to start for
-        the first time (`progress.start_limit_ms`) has passed, are failed on the way.
+        """Up to `count` jobs of the model: those whose holder let its lease lapse or handed them
+        back, then waiting ones by acceptance less their priority's head start. Jobs beyond
+        `max_attempts` are failed on the way and become dead letters; failed are those, too, whose
+        time to start for the first time (`progress.start_limit_ms`) has passed.
 
         `max_bands` is written down with a job's first lease and told by every later one, so that
         a takeover draws as many bands.
@@ -246,7 +304,8 @@ class JobQueue(Protocol):
         """The image that was submitted with a job that has not ended. Raises NotFound."""
 
     async def renew(self, lease: Lease) -> bool:
-        """Prolongs the lease. True if the job's owner wants it cancelled. Raises JobLost."""
+        """Prolongs the lease. True if the job is to be cancelled: its owner wants it, or it is
+        attached and nobody waits for it. Raises JobLost."""
 
     async def publish(
         self,
@@ -258,13 +317,28 @@ class JobQueue(Protocol):
         """Appends an event and stores its pictures by digest, in one atomic step.
 
         A band or image at or before the last one logged for that image is dropped silently (it is
-        a takeover's repetition). True if the job's owner wants it cancelled. Raises JobLost.
+        a takeover's repetition). True if the job is to be cancelled, as of `renew`. Raises JobLost.
         """
 
     async def finish(self, lease: Lease, event: TerminalEvent) -> None:
         """Terminal event, state and acknowledgement in one atomic step. Raises JobLost."""
 
-    async def hand_back(self, lease: Lease) -> None:
-        """Puts the job back at the head of the queue without counting the attempt."""
+    async def hand_back(self, lease: Lease, *, counts: bool = False) -> None:
+        """Puts the job back at the head of the queue; the attempt counts only if that is said, of a
+        job that may have been the reason. Raises JobLost."""
+
+    async def dead_letters(self) -> Sequence[DeadLetter]:
+        """Oldest first."""
+
+    async def retry_dead(self, job_id: str) -> Job:
+        """A new job from the dead one's request, with all attempts, of the same tenant, whose
+        number of jobs is not asked; the letter is gone. The dead job's log has ended and stays so.
+
+        Raises NotFound if there is no such letter or its uploaded image has expired, QueueFull,
+        InvalidRequest if the request cannot be read.
+        """
+
+    async def drop_dead(self, job_id: str) -> None:
+        """Forgets the letter. Raises NotFound."""
 
     async def close(self) -> None: ...

@@ -12,7 +12,7 @@ from service.domain import TERMINAL_STATES, JobState, LoggedEvent, is_terminal
 from service.errors import NotFound
 from service.jobs.event_ids import parse_event_id
 from service.jobs.keys import Keys
-from service.jobs.redis_connection import patiently, unavailable
+from service.jobs.redis_failures import patiently, unavailable
 from service.jobs.redis_reader import PAGE, RedisReader, logged_event
 
 

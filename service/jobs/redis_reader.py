@@ -21,7 +21,7 @@ from service.errors import QueueUnavailable
 from service.jobs import codec
 from service.jobs.feeds import Feed, Place
 from service.jobs.keys import Keys
-from service.jobs.redis_connection import patiently, unavailable
+from service.jobs.redis_failures import patiently, unavailable
 
 logger = logging.getLogger(__name__)
 

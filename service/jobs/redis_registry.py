@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from service.jobs.keys import expiries
-from service.jobs.redis_connection import unavailable
+from service.jobs.redis_failures import unavailable
 from service.jobs.redis_scripts import Scripts
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from service.errors import NotFound, QueueUnavailable, ServiceError
 from service.jobs.keys import Keys
-from service.jobs.redis_connection import submitting, unavailable
+from service.jobs.redis_failures import submitting, unavailable
 
 
 class RedisUploads:

@@ -15,6 +15,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
+from service.domain import Priority
 from service.jobs.queue import Lease, Shedding
 from service.settings import WorkerSettings
 
@@ -45,7 +46,8 @@ class Brownout:
         self._min_bands = min(min_bands, num_bands)
         self._target = target_seconds
         self._clock = clock
-        self._high_since: float | None = None
+        self._high_since: dict[Priority, float] = {}
+        """Of each priority: the jobs of a higher one hardly wait while those of the others do."""
         self._low_since: float | None = None
         self._owed = 0.0
         """What is left over of the level once whole bands have been left out."""
@@ -78,20 +80,24 @@ class Brownout:
     def observe_leases(self, leases: Sequence[Lease]) -> None:
         """What a call for jobs brought; nothing means that nobody waits."""
         if not leases:
+            self._high_since.clear()
             self.observe(0.0)
         for lease in leases:
             # Afterwards it is the workers' failures that make a job old, not the queue.
             if lease.job.attempts == 1:
-                self.observe(lease.leased_at - lease.job.created_at)
+                wait = lease.leased_at - lease.job.created_at
+                self.observe(wait, priority=lease.job.request.priority)
 
-    def observe(self, wait_seconds: float) -> None:
+    def observe(self, wait_seconds: float, *, priority: Priority = "normal") -> None:
         now = self._clock()
-        high = wait_seconds > self._target
+        if wait_seconds > self._target:
+            self._high_since.setdefault(priority, now)
+        else:
+            self._high_since.pop(priority, None)
         low = wait_seconds < LOW_SHARE * self._target
-        self._high_since = _since(self._high_since, now) if high else None
         self._low_since = _since(self._low_since, now) if low else None
-        if self._lasts(self._high_since, RISE_TARGETS, now):
-            self._high_since = now
+        if self._lasts(self._high_since.get(priority), RISE_TARGETS, now):
+            self._high_since[priority] = now
             self.level = min(self.level + STEP, self._num_bands - self._min_bands)
         elif self._lasts(self._low_since, FALL_TARGETS, now):
             self._low_since = now

@@ -11,6 +11,7 @@ from service.engine.engine import Engine
 from service.errors import QueueUnavailable
 from service.jobs.queue import JobQueue, WorkerStatus
 from service.worker.brownout import Brownout
+from service.worker.circuit import Circuit
 from service.worker.learned_pace import LearnedPace
 
 logger = logging.getLogger(__name__)
@@ -19,7 +20,7 @@ BEATS_PER_TTL = 3
 
 
 class Heartbeat:
-    """`engine_ready` is what the last canary found."""
+    """Says what the last canary found, unless the engine has failed too often since."""
 
     def __init__(
         self,
@@ -30,6 +31,7 @@ class Heartbeat:
         engine_name: str,
         ttl_seconds: float,
         pace: LearnedPace,
+        circuit: Circuit | None = None,
         brownout: Brownout | None = None,
     ) -> None:
         self._queue = queue
@@ -39,7 +41,12 @@ class Heartbeat:
         self._ttl_seconds = ttl_seconds
         self.pace = pace
         self.brownout = brownout
-        self.engine_ready = False
+        self._circuit = circuit or Circuit()
+        self._found_ready = False
+
+    @property
+    def engine_ready(self) -> bool:
+        return self._found_ready and self._circuit.closed
 
     async def run(self) -> None:
         """Checks and beats side by side: an engine that answers slowly silences nobody."""
@@ -62,9 +69,9 @@ class Heartbeat:
 
     async def _check(self) -> None:
         ready = await self._engine.ready()
-        if ready != self.engine_ready:
+        if ready != self._found_ready:
             logger.info("the engine is %s", "ready" if ready else "not ready")
-        self.engine_ready = ready
+        self._found_ready = ready
 
     async def _beat(self) -> None:
         status = WorkerStatus(

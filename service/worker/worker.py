@@ -77,7 +77,14 @@ class Worker:
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
                 for lease in await self._lease():
-                    self._start(lease)
+                    await self._start_or_give_back(lease)
+
+    async def _start_or_give_back(self, lease: Lease) -> None:
+        """The engine may have gone while the call for the lease waited."""
+        if self._heartbeat.engine_ready:
+            self._start(lease)
+        else:
+            await self._give_back(lease)
 
     async def _lease(self) -> Sequence[Lease]:
         # One job a call: how many images it has, and so how much room is left, is known after.
@@ -105,10 +112,14 @@ class Worker:
         try:
             return await asyncio.shield(leasing)
         except asyncio.CancelledError:
-            with suppress(QueueUnavailable, JobLost):
+            with suppress(QueueUnavailable):
                 for lease in await leasing:
-                    await self._queue.hand_back(lease)
+                    await self._give_back(lease)
             raise
+
+    async def _give_back(self, lease: Lease) -> None:
+        with suppress(QueueUnavailable, JobLost):
+            await self._queue.hand_back(lease)
 
     def _observe(self, leases: Sequence[Lease]) -> None:
         if self._brownout is not None:
@@ -124,6 +135,7 @@ class Worker:
             slots=self._slots,
             metrics=self._metrics,
             pace=self._heartbeat.pace,
+            engine_ready=lambda: self._heartbeat.engine_ready,
             lease_seconds=self._lease_seconds,
         )
         task = asyncio.create_task(run.run())

@@ -39,6 +39,7 @@ class Access:
             requests_per_minute=settings.tenant_requests_per_minute or None,
             jobs_in_flight=settings.tenant_jobs_in_flight or None,
             images_per_request=None,
+            max_priority=settings.tenant_max_priority,
         )
 
     @property
@@ -92,6 +93,7 @@ class Access:
             requests_per_minute=per_minute,
             jobs_in_flight=in_flight,
             images_per_request=stated.images_per_request,
+            max_priority=stated.max_priority or self._defaults.max_priority,
         )
 
 

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from service.domain import ANONYMOUS
+from service.domain import ANONYMOUS, Priority
 from service.gateway.access.principal import Limits
 
 TENANT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
@@ -34,6 +34,7 @@ class _Tenant(_Strict):
     requests_per_minute: int | None = Field(None, ge=1, le=1_000_000)
     jobs_in_flight: int | None = Field(None, ge=1)
     images_per_request: int | None = Field(None, ge=1)
+    max_priority: Priority | None = None
 
 
 class _Key(_Strict):

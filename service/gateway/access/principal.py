@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from service.domain import ANONYMOUS, Job
-from service.errors import NotFound
+from service.domain import ANONYMOUS, PRIORITIES, Job, Priority
+from service.errors import NotFound, PriorityNotAllowed
 from service.jobs.queue import Owner
 
 
@@ -18,6 +18,7 @@ class Limits:
     jobs_in_flight: int | None = None
     """Jobs of the tenant that wait or run at the same time."""
     images_per_request: int | None = None
+    max_priority: Priority | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +34,19 @@ class Principal:
     def owner(self) -> Owner:
         assert not self.by_link, "who only has a link may not submit"
         return Owner(tenant=self.tenant, max_jobs=self.limits.jobs_in_flight)
+
+    def priority(self, wanted: Priority | None, *, field: str) -> Priority:
+        """Who does not say gets normal, or what it may have at most.
+
+        Raises PriorityNotAllowed, by the caller's name for the field.
+        """
+        most = PRIORITIES.index(self.limits.max_priority or PRIORITIES[0])
+        if wanted is None:
+            return PRIORITIES[max(most, PRIORITIES.index("normal"))]
+        if PRIORITIES.index(wanted) < most:
+            text = f"{field} must be {PRIORITIES[most]} or lower for you"
+            raise PriorityNotAllowed(text, field=field)
+        return wanted
 
     def require_sight_of(self, job: Job) -> None:
         """Raises NotFound for another tenant's job, just as for one that does not exist."""

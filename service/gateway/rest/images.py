@@ -160,7 +160,7 @@ async def _accept(
     draft: Draft,
     services: Services,
 ) -> AcceptedJob:
-    accepting = services.admission.accept(draft, caller=caller)
+    accepting = services.admission.accept(draft, caller=caller, attached=True)
     accepted = await services.generation.own(accepting)
     logger.info(
         "request %s became job %s, user %r", request_id(request.scope), accepted.job.id, body.user
@@ -213,6 +213,7 @@ def draft_of(body: ImageOptions, media: str, *, class_field: str) -> Draft:
         picture_quality=body.output_compression,
         deadline_ms=body.deadline_ms,
         start_within_ms=body.start_within_ms,
+        priority=body.priority,
         brownout=body.brownout,
         names={**OUR_NAMES, "class_label": class_field},
     )

@@ -57,6 +57,7 @@ def job_answer(status: JobStatus, addresses: JobAddresses) -> JobAnswer:
         keep_bands=request.keep_bands,
         deadline_ms=request.deadline_ms,
         start_within_ms=request.start_within_ms,
+        priority=request.priority,
         brownout=request.brownout,
         images=[_image(image, addresses) for image in status.images],
         error=None if status.failure is None else _error(status.failure),

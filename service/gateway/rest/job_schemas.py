@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.domain import BrownoutConsent, JobState, PictureFormat
+from service.domain import BrownoutConsent, JobState, PictureFormat, Priority
 from service.gateway.rest.ranges import with_ranges
 
 
@@ -53,6 +53,9 @@ class JobBody(BaseModel):
     brownout: BrownoutConsent | None = Field(
         None,
         description="Whether fewer bands will do when demand exceeds capacity. Default allow.",
+    )
+    priority: Priority | None = Field(
+        None, description="Who goes first where jobs wait. Default normal."
     )
 
 
@@ -113,6 +116,7 @@ class JobAnswer(BaseModel):
     """Of a variation: how many of the first bands are those of the uploaded image."""
     deadline_ms: int | None
     start_within_ms: int | None
+    priority: Priority
     brownout: BrownoutConsent
     images: list[JobImage]
     error: JobError | None

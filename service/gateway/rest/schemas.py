@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.domain import BrownoutConsent, PictureFormat
+from service.domain import BrownoutConsent, PictureFormat, Priority
 from service.gateway.cards import EngineState
 from service.gateway.rest.ranges import with_ranges
 
@@ -67,6 +67,9 @@ class ImageOptions(BaseModel):
     brownout: BrownoutConsent | None = Field(
         None,
         description="Whether fewer bands will do when demand exceeds capacity. Default allow.",
+    )
+    priority: Priority | None = Field(
+        None, description="Who goes first where jobs wait. Default normal."
     )
 
 

@@ -1,77 +1,109 @@
 -- Give a worker jobs: first those whose holder is silent or has handed them back, then new ones.
 -- A job that was cancelled meanwhile, has had too many leases, or has waited for its first one for
 -- longer than its caller allows, ends here.
--- KEYS: waiting, outstanding
+-- KEYS: outstanding, dead letters, then waiting of each priority
 -- ARGV: group, worker, count, lease ms, max attempts, retention ms,
 --       prefix of jobs, suffix of logs, suffix of pictures (which jobs it meets, only the stream knows),
 --       started event with %d for the attempt, failed event, cancelled event,
---       event of a job that did not start in time,
+--       event of a job that did not start in time, head start ms, max dead letters,
+--       ms for which these are kept,
 --       bands that a job may have at most which is leased for the first time, or 0 for all
--- Returns a list of {job id, request, created, epoch, attempts, tenant, now in microseconds, bands
--- that it may have at most}, and the id of the newest entry.
-local waiting, outstanding = KEYS[1], KEYS[2]
+-- Returns a list of {job id, request, created, epoch, attempts, tenant, now in microseconds,
+-- waiting, 1 if it is attached, bands that it may have at most}, and the ids of the newest entry of
+-- each priority.
+local outstanding, dead = KEYS[1], KEYS[2]
 local group, worker, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local leases = {}
 local clock = redis.call('TIME')
 local now = clock[1] * 1000000 + clock[2]
 
-local function end_entry(entry, id, state, event)
+local function end_entry(waiting, entry, id, state, event, keeps_upload)
   local job = ARGV[7] .. id
   end_job(job, job .. ARGV[8], job .. ARGV[9], waiting, outstanding, {
     group = group, id = id, entry = entry, state = state, event = event, retention_ms = ARGV[6],
+    keeps_upload = keeps_upload,
   })
 end
 
-local function hold(job, id, entry)
+local function bury(job, id)
+  local facts = redis.call('HMGET', job, 'request', 'tenant', 'attempts', 'worker', 'footprint')
+  redis.call('XADD', dead, 'MAXLEN', ARGV[15], '*', 'job', id, 'request', facts[1],
+    'tenant', facts[2] or '', 'attempts', facts[3], 'worker', facts[4] or '',
+    'footprint', facts[5] or 0, 'event', ARGV[11])
+  redis.call('PEXPIRE', dead, ARGV[16])
+end
+
+local function hold(waiting, job, id, entry)
   local epoch = redis.call('HINCRBY', job, 'epoch', 1)
   local attempts = redis.call('HINCRBY', job, 'attempts', 1)
-  redis.call('HSET', job, 'state', 'running', 'entry', entry)
+  redis.call('HSET', job, 'state', 'running', 'entry', entry, 'worker', worker)
   redis.call('HDEL', job, 'start_by') -- it has started, whatever becomes of this lease
-  redis.call('HSETNX', job, 'max_bands', ARGV[14]) -- a takeover draws as many
+  redis.call('HSETNX', job, 'max_bands', ARGV[17]) -- a takeover draws as many
   redis.call('XADD', job .. ARGV[8], '*', 'event', (ARGV[10]:gsub('%%d', attempts)))
   local facts = redis.call('HMGET', job, 'request', 'created', 'tenant', 'max_bands')
   table.insert(leases, { id, facts[1], facts[2], epoch, attempts, facts[3],
-    string.format('%.0f', now), facts[4] })
+    string.format('%.0f', now), waiting, attached(job) and 1 or 0, facts[4] })
 end
 
-local function take(entries)
-  for _, found in ipairs(entries) do
-    local entry, id = found[1], found[2][2]
-    local job = ARGV[7] .. id
-    local facts = redis.call('HMGET', job, 'state', 'cancel', 'attempts', 'start_by')
-    if facts[1] ~= 'queued' and facts[1] ~= 'running' then
-      redis.call('XACK', waiting, group, entry)
-      redis.call('XDEL', waiting, entry)
-    elseif facts[2] then
-      end_entry(entry, id, 'cancelled', ARGV[12])
-    elseif tonumber(facts[3]) >= tonumber(ARGV[5]) then
-      end_entry(entry, id, 'failed', ARGV[11])
-    elseif facts[4] and now > tonumber(facts[4]) then
-      end_entry(entry, id, 'failed', ARGV[13])
-    else
-      hold(job, id, entry)
+local function take(waiting, found)
+  local entry, id = found[1], found[2][2]
+  local job = ARGV[7] .. id
+  local facts = redis.call('HMGET', job, 'state', 'cancel', 'attempts', 'start_by')
+  if facts[1] ~= 'queued' and facts[1] ~= 'running' then
+    forget_entry(waiting, group, entry)
+  elseif facts[2] or abandoned(job) then
+    end_entry(waiting, entry, id, 'cancelled', ARGV[12])
+  elseif tonumber(facts[3]) >= tonumber(ARGV[5]) then
+    bury(job, id)
+    end_entry(waiting, entry, id, 'failed', ARGV[11], true)
+  elseif facts[4] and now > tonumber(facts[4]) then
+    end_entry(waiting, entry, id, 'failed', ARGV[13])
+  else
+    hold(waiting, job, id, entry)
+  end
+end
+
+local function take_abandoned(waiting)
+  -- One call looks at ten entries per entry wanted, and most of them are held: go on to the end.
+  local cursor = '0-0'
+  repeat
+    local claimed = redis.call('XAUTOCLAIM', waiting, group, group, ARGV[4], cursor,
+      'COUNT', count - #leases)
+    cursor = claimed[1]
+    for _, found in ipairs(claimed[2]) do
+      take(waiting, found)
+    end
+  until cursor == '0-0' or #leases == count or not exists(waiting)
+end
+
+local function next_fresh()
+  local best, best_turn
+  for place = 1, #KEYS - 2 do
+    local waiting = KEYS[place + 2]
+    local head = exists(waiting)
+      and redis.call('XRANGE', waiting, '(' .. last_delivered(waiting, group), '+', 'COUNT', 1)[1]
+    local its_turn = head and turn(head[1], place, ARGV[14])
+    if head and (not best or its_turn < best_turn) then
+      best, best_turn = waiting, its_turn
     end
   end
+  return best
 end
 
-if redis.call('EXISTS', waiting) == 0 then
-  redis.call('XGROUP', 'CREATE', waiting, group, '0', 'MKSTREAM')
-end
--- One call looks at ten entries per entry wanted, and most of them are held: go on to the end.
-local cursor = '0-0'
-repeat
-  local claimed = redis.call('XAUTOCLAIM', waiting, group, worker, ARGV[4], cursor,
-    'COUNT', count - #leases)
-  cursor = claimed[1]
-  take(claimed[2])
-until cursor == '0-0' or #leases == count
-while #leases < count do
-  local fresh = redis.call('XREADGROUP', 'GROUP', group, worker, 'COUNT', count - #leases,
-    'STREAMS', waiting, '>')
-  if not fresh then
-    break
+for place = 3, #KEYS do
+  if #leases < count and exists(KEYS[place]) then
+    take_abandoned(KEYS[place])
   end
-  take(fresh[1][2])
 end
-local newest = redis.call('XREVRANGE', waiting, '+', '-', 'COUNT', 1)[1]
-return { leases, newest and newest[1] or '0-0' }
+local waiting = next_fresh()
+while waiting and #leases < count do
+  local fresh = redis.call('XREADGROUP', 'GROUP', group, group, 'COUNT', 1, 'STREAMS', waiting, '>')
+  take(waiting, fresh[1][2][1])
+  waiting = #leases < count and next_fresh()
+end
+local newest = {}
+for place = 3, #KEYS do
+  local last = redis.call('XREVRANGE', KEYS[place], '+', '-', 'COUNT', 1)[1]
+  table.insert(newest, last and last[1] or '0-0')
+end
+return { leases, newest }

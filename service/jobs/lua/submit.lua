@@ -1,24 +1,22 @@
 -- Accept a job: the hash, its place in the queue and its first event, or nothing at all.
 -- KEYS: job, log, waiting, outstanding, the tenant's jobs in flight; with an idempotency key: its hash
 -- ARGV: group, job id, request, model, queued event, max depth,
---       milliseconds within which it has to start or -1, tenant, the tenant's max jobs or -1;
---       with an idempotency key: fingerprint, prefix of jobs (whose key it is, only its hash knows)
--- Returns {'full'}, {'over'} (the tenant's own limit), {'conflict'}, or
+--       milliseconds within which it has to start or -1, tenant, the tenant's max jobs or -1,
+--       priority, bytes that it may come to, budget of bytes or 0;
+--       with an idempotency key: fingerprint, prefix of jobs (whose key it is, only its hash knows);
+--       at the very end: who waits for it, or '' for a job that is not attached, and for how many
+--       milliseconds
+-- Returns {'full'}, {'memory'}, {'over'} (the tenant's own limit), {'conflict'}, or
 -- {'new' or 'known', job id, request, state, created at in
 -- microseconds, attempts}.
-local function told(how, id, job)
-  local facts = redis.call('HMGET', job, 'request', 'state', 'created', 'attempts')
-  return { how, id, unpack(facts) }
-end
-
 if redis.call('EXISTS', KEYS[1]) == 1 then -- a repetition after a lost answer
   return told('new', ARGV[2], KEYS[1])
 end
 if KEYS[6] then
   local taken = redis.call('HMGET', KEYS[6], 'job', 'fingerprint')
-  local job = taken[1] and ARGV[11] .. taken[1]
+  local job = taken[1] and ARGV[14] .. taken[1]
   if job and redis.call('EXISTS', job) == 1 then
-    if taken[2] ~= ARGV[10] then
+    if taken[2] ~= ARGV[13] then
       return { 'conflict' }
     end
     return told('known', taken[1], job)
@@ -30,25 +28,19 @@ end
 if redis.call('ZCARD', KEYS[4]) >= tonumber(ARGV[6]) then
   return { 'full' }
 end
-if redis.call('EXISTS', KEYS[3]) == 0 then
-  -- From the very first entry: jobs may be accepted before any worker comes.
-  redis.call('XGROUP', 'CREATE', KEYS[3], ARGV[1], '0', 'MKSTREAM')
+if not has_memory(KEYS[4], ARGV[11], ARGV[12]) then
+  return { 'memory' }
 end
-local now = redis.call('TIME')
-local created = string.format('%.0f', now[1] * 1000000 + now[2])
-local entry = redis.call('XADD', KEYS[3], '*', 'job', ARGV[2])
-redis.call('HSET', KEYS[1], 'request', ARGV[3], 'model', ARGV[4], 'state', 'queued',
-  'created', created, 'epoch', 0, 'attempts', 0, 'entry', entry, 'tenant', ARGV[8],
-  'in_flight', KEYS[5])
-if tonumber(ARGV[7]) >= 0 then
-  redis.call('HSET', KEYS[1], 'start_by', string.format('%.0f', created + ARGV[7] * 1000))
-end
-redis.call('XADD', KEYS[2], '*', 'event', ARGV[5])
-redis.call('ZADD', KEYS[4], created, ARGV[2])
-redis.call('SADD', KEYS[5], ARGV[2])
+accept_job(KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], {
+  group = ARGV[1], id = ARGV[2], request = ARGV[3], model = ARGV[4], event = ARGV[5],
+  start_ms = ARGV[7], tenant = ARGV[8], priority = ARGV[10], footprint = ARGV[11],
+})
 if KEYS[6] then
   redis.call('DEL', KEYS[6]) -- what an expired job may have left, with its time to live
-  redis.call('HSET', KEYS[6], 'job', ARGV[2], 'fingerprint', ARGV[10])
+  redis.call('HSET', KEYS[6], 'job', ARGV[2], 'fingerprint', ARGV[13])
   redis.call('HSET', KEYS[1], 'once', KEYS[6]) -- so that both expire together
+end
+if ARGV[#ARGV - 1] ~= '' then
+  attend(KEYS[1], ARGV[#ARGV - 1], ARGV[#ARGV])
 end
 return told('new', ARGV[2], KEYS[1])

@@ -34,6 +34,7 @@ from service.domain import (
     LoggedEvent,
     ModelCard,
     Picture,
+    Priority,
 )
 from service.engine.fake_engine import FakeEngine
 from service.errors import NotFound, QueueUnavailable
@@ -41,6 +42,7 @@ from service.gateway.rest.app import create_app
 from service.jobs.memory_queue import MemoryQueue
 from service.jobs.queue import (
     ANYBODY,
+    Attendee,
     Backlog,
     IdempotencyKey,
     Owner,
@@ -122,6 +124,8 @@ class ScriptedQueue:
         *,
         owner: Owner = ANYBODY,
         upload: bytes | None = None,
+        footprint: int = 0,
+        attendee: Attendee | None = None,
     ) -> Job:
         await self._answer()
         if self.refuse_submit is not None:
@@ -140,7 +144,12 @@ class ScriptedQueue:
         return job
 
     async def submit_once(
-        self, request: GenerationRequest, once: IdempotencyKey, *, owner: Owner = ANYBODY
+        self,
+        request: GenerationRequest,
+        once: IdempotencyKey,
+        *,
+        owner: Owner = ANYBODY,
+        footprint: int = 0,
     ) -> Submission:
         return Submission(job=await self.submit(request, owner=owner), replayed=False)
 
@@ -165,6 +174,13 @@ class ScriptedQueue:
         await asyncio.sleep(self.cancel_seconds)
         self.cancelled.append(job_id)
 
+    async def attend(self, job_ids: Sequence[str], attendee: Attendee) -> None:
+        await self._answer()
+
+    async def leave(self, job_id: str, attendee: Attendee) -> None:
+        """Nobody else waits for any job here."""
+        await self.cancel(job_id)
+
     async def events(self, job_id: str, *, after: str = "0") -> AsyncGenerator[LoggedEvent]:
         job = await self.job(job_id)
         self.reading += 1
@@ -188,7 +204,7 @@ class ScriptedQueue:
         await self._answer()
         return None
 
-    async def backlog(self, model: str) -> Backlog:
+    async def backlog(self, model: str, *, ahead_of: Priority | None = None) -> Backlog:
         await self._answer()
         return self.has_backlog
 

@@ -162,8 +162,7 @@ async def test_a_full_redis_refuses_new_jobs_and_takes_them_again(
         await client.config_set("maxmemory", 1)
         with pytest.raises(QueueFull):
             await own_queue.submit(request_of())
-        with pytest.raises(QueueUnavailable):
-            await own_queue.publish(lease, BAND, pictures={"d": b"x"})
+        await own_queue.publish(lease, BAND, pictures={"d": b"x"})
         await client.config_set("maxmemory", 0)
     finally:
         await client.aclose()
@@ -234,9 +233,5 @@ async def test_every_key_of_an_ended_job_expires_and_the_rest_is_bounded(
         else:
             await queue.finish(lease, JobCompleted())
     await asyncio.sleep(0.5)
-    keys = Keys(prefix=name)
-    left = [key async for key in client.scan_iter(match=f"{name}*", count=1000)]
-    assert left == [keys.waiting("fake").encode()]
-    assert await client.xlen(keys.waiting("fake")) == 0
-    assert (await client.xpending(keys.waiting("fake"), "workers"))["pending"] == 0
+    assert [key async for key in client.scan_iter(match=f"{name}*", count=1000)] == []
     await queue.close()

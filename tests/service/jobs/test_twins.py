@@ -12,11 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from service.domain import BandCompleted, Event, JobCompleted, is_terminal
+from service.domain import PRIORITIES, BandCompleted, Event, JobCompleted, is_terminal
 from service.errors import ServiceError
 from service.jobs.keys import GROUP, Keys
 from service.jobs.memory_queue import MemoryQueue
-from service.jobs.queue import IdempotencyKey, JobQueue, Lease, QueueLimits
+from service.jobs.queue import Backlog, IdempotencyKey, JobQueue, Lease, QueueLimits
 from service.jobs.redis_connection import connect
 from service.jobs.redis_queue import RedisQueue
 from service.stack.redis_server import RedisServer
@@ -27,16 +27,20 @@ LIMITS = QueueLimits(
     # Clocks run by leaps here, and nothing may be forgotten on the way.
     lease_seconds=LEASE_SECONDS,
     retention_seconds=1e8,
+    head_start_seconds=1e6,
+    dead_letter_seconds=1e8,
     max_depth=4,
     max_attempts=3,
 )
 PICK = st.integers(min_value=0, max_value=3)
+PRIORITY = st.sampled_from(PRIORITIES)
 BAND = st.integers(min_value=0, max_value=3)
 OPERATIONS = st.one_of(
-    st.tuples(st.just("submit")),
+    st.tuples(st.just("submit"), PRIORITY),
     st.tuples(st.just("submit_once"), PICK, st.sampled_from([0, 0, 1])),
     st.tuples(st.just("lease"), st.integers(min_value=1, max_value=3)),
     st.tuples(st.just("lapse")),
+    st.tuples(st.sampled_from(["retry", "drop"]), PICK),
     st.tuples(st.sampled_from(["renew", "finish", "hand_back", "cancel"]), PICK),
     st.tuples(st.just("publish"), PICK, st.integers(min_value=0, max_value=1), BAND),
 )
@@ -50,18 +54,22 @@ class Side:
         self.jobs: list[str] = []
         self.leases: list[Lease] = []
 
-    async def do(self, verb: str, arguments: Sequence[int]) -> object:
+    async def do(self, verb: str, arguments: Sequence[Any]) -> object:
         """What can be compared between sides: answers and errors, with jobs by their number."""
         try:
             return await self._do(verb, arguments)
         except ServiceError as error:
             return type(error).__name__
 
-    async def _do(self, verb: str, arguments: Sequence[int]) -> object:
+    async def _do(self, verb: str, arguments: Sequence[Any]) -> object:
         if verb == "submit":
             upload = str(len(self.jobs)).encode()
-            self.jobs.append((await self.queue.submit(request_of(), upload=upload)).id)
+            request = request_of(priority=arguments[0], keep_bands=1)
+            job = await self.queue.submit(request, upload=upload, footprint=len(self.jobs))
+            self.jobs.append(job.id)
             return len(self.jobs)
+        if verb in ("retry", "drop"):
+            return await self._settle(verb, arguments[0])
         if verb == "submit_once":
             key, fingerprint = map(str, arguments)
             once = IdempotencyKey(key=key, fingerprint=fingerprint)
@@ -81,6 +89,17 @@ class Side:
             return await self._write(verb, self._picked(self.leases, arguments[0]), arguments[1:])
         return None
 
+    async def _settle(self, verb: str, number: int) -> object:
+        letters = await self.queue.dead_letters()
+        if not letters:
+            return None
+        job_id = self._picked(letters, number).job_id
+        if verb == "drop":
+            await self.queue.drop_dead(job_id)
+        else:
+            self.jobs.append((await self.queue.retry_dead(job_id)).id)
+        return self.jobs.index(job_id)
+
     async def _write(self, verb: str, lease: Lease, arguments: Sequence[int]) -> object:
         if verb == "publish":
             return await self.queue.publish(lease, band(*arguments), pictures={"d": b"x"})
@@ -97,6 +116,14 @@ class Side:
 
     async def positions(self) -> list[int | None]:
         return [await self.queue.position(job_id) for job_id in self.jobs]
+
+    async def backlogs(self) -> list[Backlog]:
+        choices = (None, *PRIORITIES)
+        return [await self.queue.backlog("fake", ahead_of=priority) for priority in choices]
+
+    async def dead(self) -> list[object]:
+        letters = await self.queue.dead_letters()
+        return [(self.jobs.index(x.job_id), x.attempts, x.worker_id, x.tenant) for x in letters]
 
     async def uploads(self) -> list[object]:
         return [await self.do("upload", [number]) for number in range(len(self.jobs))]
@@ -137,14 +164,18 @@ async def compare(url: str, operations: Sequence[tuple[Any, ...]]) -> None:
         for verb, *arguments in operations:
             if verb == "lapse":
                 offset += 2 * LEASE_SECONDS
-                await lapse(client, Keys(prefix=name).waiting("fake"))
+                for waiting in Keys(prefix=name).all_waiting("fake"):
+                    await lapse(client, waiting)
                 continue
             ours = await memory.do(verb, arguments)
             assert await redis.do(verb, arguments) == ours, (verb, arguments)
             assert await redis.queue.depth() == await memory.queue.depth()
             assert await redis.positions() == await memory.positions()
             assert await redis.uploads() == await memory.uploads()
-            assert await redis.queue.backlog("fake") == await memory.queue.backlog("fake")
+            assert await redis.backlogs() == await memory.backlogs()
+            assert await redis.dead() == await memory.dead()
+            promised = (await memory.queue.memory()).promised
+            assert (await redis.queue.memory()).promised == promised
         logs = await redis.logs()
         assert logs == await memory.logs()
         for log in logs:
@@ -163,7 +194,7 @@ async def lapse(client: Any, waiting: str) -> None:
             await client.xclaim(
                 waiting,
                 GROUP,
-                pending["consumer"],
+                GROUP,
                 0,
                 [pending["message_id"]],
                 idle=int(2000 * LEASE_SECONDS),

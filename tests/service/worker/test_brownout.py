@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.domain import Job, JobState
+from service.domain import Job, JobState, Priority
 from service.jobs.queue import Lease
 from service.settings import WorkerSettings
 from service.worker.brownout import FALL_TARGETS, RISE_TARGETS, STEP, Brownout
@@ -55,10 +55,9 @@ class Watched:
         return self.brownout.level
 
 
-def lease_of(wait: float, *, attempts: int = 1) -> Lease:
-    job = Job(
-        id="j", request=request_of(), state=JobState.RUNNING, created_at=1e9, attempts=attempts
-    )
+def lease_of(wait: float, *, attempts: int = 1, priority: Priority = "normal") -> Lease:
+    request = request_of(priority=priority)
+    job = Job(id="j", request=request, state=JobState.RUNNING, created_at=1e9, attempts=attempts)
     return Lease(job=job, worker_id="w", epoch=1, leased_at=1e9 + wait)
 
 
@@ -156,6 +155,16 @@ def test_the_age_of_leased_jobs_is_what_counts_and_an_empty_queue_is_no_wait() -
         watched.now += FALL
         watched.brownout.observe_leases([])
     assert watched.brownout.level == 0
+
+
+def test_who_goes_first_does_not_hide_that_others_wait() -> None:
+    watched = Watched()
+    for _ in range(40):
+        watched.now += RISE / 4
+        watched.brownout.observe_leases([lease_of(HIGH, priority="low")])
+        watched.now += RISE / 4
+        watched.brownout.observe_leases([lease_of(LOW, priority="high")])
+    assert watched.brownout.level == NUM_BANDS - MIN_BANDS
 
 
 def test_a_job_that_was_taken_over_says_nothing_of_the_queue() -> None:
