@@ -72,5 +72,5 @@ async def test_a_redis_that_has_forgotten_its_scripts_is_told_them_again(redis: 
     scripts = Scripts(redis)
     for _ in range(2):
         await redis.script_flush()
-        calls = [scripts.backlog(keys=["none"], args=["workers", 1]) for _ in range(3)]
-        assert await asyncio.gather(*calls) == [[0, 0]] * 3
+        calls = [scripts.backlog(keys=["none"], args=["workers", 1, 1, 0]) for _ in range(3)]
+        assert await asyncio.gather(*calls) == [[0, 0, 0]] * 3
