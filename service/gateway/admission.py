@@ -14,7 +14,7 @@ from service.gateway.estimates import Outlook, check_time
 from service.gateway.uploads import Uploads
 from service.jobs.footprint import footprint
 from service.jobs.progress import start_limit_ms
-from service.jobs.queue import Attendee, IdempotencyKey, JobQueue, Submission
+from service.jobs.queue import Attendee, IdempotencyKey, JobQueue, Standing, Submission
 from service.metrics import Metrics
 from service.settings import GatewaySettings
 
@@ -27,6 +27,8 @@ class AcceptedJob:
     card: ModelCard
     replayed: bool = False
     """Its idempotency key had been used before, for this job."""
+    standing: Standing | None = None
+    """As of its `Submission`."""
 
 
 class Admission:
@@ -97,7 +99,12 @@ class Admission:
             2 * self._settings.queue_timeout_seconds,
             self._submit(request, caller, once, upload, attendee, size),
         )
-        return AcceptedJob(job=submission.job, card=card, replayed=submission.replayed)
+        return AcceptedJob(
+            job=submission.job,
+            card=card,
+            replayed=submission.replayed,
+            standing=submission.standing,
+        )
 
     async def _require_time(self, draft: Draft, request: GenerationRequest, fleet: Fleet) -> None:
         """Raises DeadlineTooShort, DeadlineUnattainable, QueueUnavailable."""
@@ -120,11 +127,10 @@ class Admission:
         attendee: Attendee | None,
         size: int,
     ) -> Submission:
-        if once is None:
-            job = await self._queue.submit(
-                request, owner=caller.owner, upload=upload, attendee=attendee, footprint=size
-            )
-            return Submission(job=job, replayed=False)
-        assert attendee is None, "no door attaches a job that a key may find again"
-        assert upload is None, "no door takes an image and an idempotency key"
-        return await self._queue.submit_once(request, once, owner=caller.owner, footprint=size)
+        if upload is None and attendee is None:
+            return await self._queue.submit_once(request, once, owner=caller.owner, footprint=size)
+        assert once is None, "no door takes an idempotency key with an image or for who waits"
+        job = await self._queue.submit(
+            request, owner=caller.owner, upload=upload, attendee=attendee, footprint=size
+        )
+        return Submission(job=job)

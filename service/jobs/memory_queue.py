@@ -44,6 +44,7 @@ from service.jobs.queue import (
     Lease,
     Owner,
     QueueLimits,
+    Standing,
     Submission,
     WorkerStatus,
 )
@@ -86,17 +87,23 @@ class MemoryQueue(MemoryStore):
     async def submit_once(
         self,
         request: GenerationRequest,
-        once: IdempotencyKey,
+        once: IdempotencyKey | None,
         *,
         owner: Owner = ANYBODY,
         footprint: int = 0,
     ) -> Submission:
-        taken = await self.submitted(once, tenant=owner.tenant)
+        taken = None if once is None else await self.submitted(once, tenant=owner.tenant)
         if taken is not None:
             return Submission(job=taken, replayed=True)
         self._require_job_of(owner)
         job = await self._accept(request, owner.tenant, once=once, footprint=footprint)
-        return Submission(job=job, replayed=False)
+        return Submission(job=job, standing=self._standing(job))
+
+    def _standing(self, job: Job) -> Standing:
+        """Of a job that was accepted just now."""
+        states = [record.job.state for record in self._in_turn(job.request.model)]
+        position = self._position(job)
+        return Standing(position=position, running=states.count(JobState.RUNNING))
 
     async def submitted(self, once: IdempotencyKey, *, tenant: str) -> Job | None:
         self._expire()
@@ -178,9 +185,12 @@ class MemoryQueue(MemoryStore):
         job = self._record(job_id).job
         if job.state is not JobState.QUEUED:
             return None
+        return self._position(job)
+
+    def _position(self, job: Job) -> int:
         jobs = (record.job for record in self._in_turn(job.request.model))
         waiting = [other.id for other in jobs if other.state is JobState.QUEUED]
-        return min(waiting.index(job_id), MAX_POSITION)
+        return min(waiting.index(job.id), MAX_POSITION)
 
     async def backlog(self, model: str, *, ahead_of: Priority | None = None) -> Backlog:
         records = self._in_turn(model)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import SplitResult, unquote, urlsplit
 
+import hiredis
 from redis.asyncio import BlockingConnectionPool, Connection, Redis, SSLConnection
 from redis.asyncio.retry import Retry
 from redis.asyncio.sentinel import Sentinel
@@ -64,7 +65,18 @@ def connect(url: str, credentials: Credentials = NONE_ASKED) -> Redis:
             pool = BlockingConnectionPool.from_url(url, **options)
     except ValueError as error:
         raise ValueError(f"must be a {SCHEMES} URL: {error}") from None
+    # One that speaks TCP, TLS or over a Unix socket, as the URL says.
+    pool.connection_class = type("Connection", (_PacksInC, pool.connection_class), {})
     return Redis.from_pool(pool)
+
+
+class _PacksInC:
+    """Mixed into a connection. An asynchronous one packs commands in Python otherwise, and there
+    lies most of what one costs that names many keys."""
+
+    def pack_command(self, name: str, *words: Any) -> list[bytes]:
+        # Some commands are two words: SCRIPT LOAD.
+        return [hiredis.pack_command((*name.split(), *words))]
 
 
 class SentinelPool(BlockingConnectionPool):

@@ -5,14 +5,12 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import suppress
-from typing import Any
 
 from service.domain import (
     PRIORITIES,
     GenerationRequest,
     Job,
     JobCancelled,
-    JobQueued,
     LoggedEvent,
     ModelCard,
     Priority,
@@ -20,7 +18,7 @@ from service.domain import (
 from service.errors import NotFound
 from service.jobs import codec
 from service.jobs.keys import GROUP
-from service.jobs.progress import key_conflict, over_its_jobs, start_limit_ms
+from service.jobs.progress import key_conflict
 from service.jobs.queue import (
     ANYBODY,
     MAX_POSITION,
@@ -32,8 +30,8 @@ from service.jobs.queue import (
     Submission,
     WorkerStatus,
 )
-from service.jobs.redis_answers import job_of, require_room
-from service.jobs.redis_failures import submitting, unavailable
+from service.jobs.redis_answers import job_of
+from service.jobs.redis_failures import unavailable
 from service.jobs.redis_store import RedisStore
 from service.jobs.request_budget import RequestBudget, budget, interval_us
 
@@ -55,21 +53,23 @@ class RedisGatewayVerbs(RedisStore):
     ) -> Job:
         job_id = uuid.uuid4().hex
         async with self._uploads.kept_for(job_id, upload):
-            made = await self._submit(
-                job_id, request, owner=owner, attendee=attendee, footprint=footprint
+            made = await self._submissions.submit(
+                job_id, request, owner=owner, footprint=footprint, attendee=attendee
             )
         return made.job
 
     async def submit_once(
         self,
         request: GenerationRequest,
-        once: IdempotencyKey,
+        once: IdempotencyKey | None,
         *,
         owner: Owner = ANYBODY,
         footprint: int = 0,
     ) -> Submission:
         job_id = uuid.uuid4().hex
-        return await self._submit(job_id, request, owner=owner, once=once, footprint=footprint)
+        return await self._submissions.submit(
+            job_id, request, owner=owner, once=once, footprint=footprint
+        )
 
     async def submitted(self, once: IdempotencyKey, *, tenant: str) -> Job | None:
         key = self._keys.idempotency(tenant, once.key)
@@ -91,57 +91,6 @@ class RedisGatewayVerbs(RedisStore):
                 keys=[self._keys.requests(tenant)], args=[per_minute, interval_us(per_minute)]
             )
         return budget(int(full_at), int(now), per_minute=per_minute, allowed=bool(allowed))
-
-    async def _submit(
-        self,
-        job_id: str,
-        request: GenerationRequest,
-        *,
-        owner: Owner = ANYBODY,
-        once: IdempotencyKey | None = None,
-        footprint: int = 0,
-        attendee: Attendee | None = None,
-    ) -> Submission:
-        keys = self._keys
-        answer = await self._call_submit(
-            keys=[
-                keys.job(job_id),
-                keys.log(job_id),
-                keys.waiting(request.model, request.priority),
-                keys.outstanding,
-                keys.in_flight(owner.tenant),
-                *([keys.idempotency(owner.tenant, once.key)] if once else []),
-            ],
-            args=[
-                GROUP,
-                job_id,
-                codec.encode(request),
-                request.model,
-                codec.encode_event(JobQueued()),
-                self._limits.depth_for(request),
-                -1 if (limit := start_limit_ms(request)) is None else limit,
-                owner.tenant,
-                -1 if owner.max_jobs is None else owner.max_jobs,
-                request.priority,
-                footprint,
-                self._limits.memory_bytes,
-                *([once.fingerprint, keys.job_prefix] if once else []),
-                *([attendee.id, _milliseconds(attendee)] if attendee else ["", 0]),
-            ],
-        )
-        require_room(answer[0], self._limits.depth_for(request))
-        if answer[0] == b"over":
-            raise over_its_jobs(owner.max_jobs)
-        if answer[0] == b"conflict":
-            raise key_conflict()
-        facts = [*answer[2:], owner.tenant.encode()]
-        job = job_of(answer[1].decode(), *facts, attached=attendee is not None)
-        return Submission(job=job, replayed=answer[0] == b"known")
-
-    async def _call_submit(self, *, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
-        with submitting():
-            answer: list[Any] = await self._scripts.submit(keys=keys, args=args)
-        return answer
 
     async def job(self, job_id: str) -> Job:
         names = ("request", "state", "created", "attempts", "tenant")

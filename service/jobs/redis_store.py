@@ -14,6 +14,7 @@ from service.jobs.redis_failures import unavailable
 from service.jobs.redis_log import RedisLog
 from service.jobs.redis_registry import RedisRegistry
 from service.jobs.redis_scripts import Scripts
+from service.jobs.redis_submissions import RedisSubmissions
 from service.jobs.redis_uploads import RedisUploads
 
 
@@ -29,6 +30,7 @@ class RedisStore:
         self._head_start_ms = int(limits.head_start_seconds * 1000)
         self._retention_ms = int(limits.retention_seconds * 1000)
         self._log = RedisLog(redis, self._keys)
+        self._submissions = RedisSubmissions(self._scripts, self._keys, limits)
         self._uploads = RedisUploads(redis, self._keys, ttl_seconds=limits.upload_seconds)
         self._models = RedisRegistry(self._scripts, self._keys.models)
         self._workers = RedisRegistry(self._scripts, self._keys.workers)

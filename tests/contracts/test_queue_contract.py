@@ -154,6 +154,23 @@ async def test_a_waiting_job_knows_how_many_of_its_model_are_ahead(queue: JobQue
     assert await positions() == [None, None, 0, 0]
 
 
+async def test_a_new_job_tells_where_it_stands(queue: JobQueue) -> None:
+    async def standing() -> tuple[int, int] | None:
+        made = await queue.submit_once(request_of(), None)
+        assert made.standing is not None
+        assert made.standing.position == await queue.position(made.job.id)
+        assert made.standing.running == (await queue.backlog("fake")).running
+        assert made.job == await queue.job(made.job.id)
+        return made.standing.position, made.standing.running
+
+    await queue.submit(request_of(model="other"))
+    assert [await standing() for _ in range(2)] == [(0, 0), (1, 0)]
+    leases = await queue.lease("w", model="fake", count=2, wait_seconds=0)
+    assert await standing() == (0, 2)
+    await queue.hand_back(leases[0])
+    assert await standing() == (2, 1)
+
+
 async def test_positions_are_counted_up_to_a_bound(new_queue: NewQueue) -> None:
     queue = new_queue(QueueLimits())
     jobs = [await queue.submit(request_of()) for _ in range(MAX_POSITION + 3)]

@@ -21,6 +21,8 @@ from service.gateway.rest.connection import ClientGone, while_connected
 
 RECONNECT_MS = (100, 1000)
 """Within which watchers come back elsewhere when this gateway stops."""
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+"""Made once: `json.dumps` makes one per call."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,8 +35,7 @@ class ServerEvent:
     """What a watcher names to go on after this event."""
 
     def encode(self) -> bytes:
-        text = json.dumps(self.data, ensure_ascii=False, separators=(",", ":"))
-        return format_sse_event(event=self.name, data_str=text, id=self.id)
+        return format_sse_event(event=self.name, data_str=_JSON.encode(self.data), id=self.id)
 
 
 class EventStream(Response):

@@ -28,7 +28,7 @@ local function told(how, id, job)
   return { how, id, unpack(facts) }
 end
 
--- The hash, its place in the queue and its first event.
+-- The hash, its place in the queue and its first event. Returns the place, and when that was.
 local function accept_job(job, log, waiting, outstanding, in_flight, new)
   if redis.call('EXISTS', waiting) == 0 then
     -- From the very first entry: jobs may be accepted before any worker comes.
@@ -47,5 +47,6 @@ local function accept_job(job, log, waiting, outstanding, in_flight, new)
   redis.call('ZADD', outstanding, created, new.id)
   redis.call('INCRBY', outstanding .. ':bytes', new.footprint)
   redis.call('SADD', in_flight, new.id)
+  return entry, created
 end
 

@@ -7,9 +7,5 @@ local facts = redis.call('HMGET', KEYS[1], 'state', 'entry', 'model', 'priority'
 if facts[1] ~= 'queued' then
   return facts[1] and -1 or -2
 end
-local streams, mine = {}, 0
-for place, priority in ipairs(PRIORITIES) do
-  streams[place] = ARGV[3] .. priority .. ':' .. facts[3]
-  mine = priority == facts[4] and place or mine
-end
+local streams, mine = streams_of(facts[3], facts[4], ARGV[3])
 return jobs_ahead(streams, mine, facts[2], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4]))

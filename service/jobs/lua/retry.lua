@@ -21,14 +21,14 @@ end
 if not has_memory(KEYS[5], ARGV[11], ARGV[12]) then
   return { 'memory' }
 end
-if varies then
-  redis.call('RENAME', KEYS[7], KEYS[8])
-  redis.call('PEXPIRE', KEYS[8], ARGV[13])
-end
 accept_job(KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6], {
   group = ARGV[2], id = ARGV[3], request = ARGV[4], model = ARGV[5], event = ARGV[6],
   start_ms = ARGV[8], tenant = ARGV[9], priority = ARGV[10], footprint = ARGV[11],
 })
+if varies then -- not before what a full Redis would refuse
+  redis.call('RENAME', KEYS[7], KEYS[8])
+  redis.call('PEXPIRE', KEYS[8], ARGV[13])
+end
 redis.call('XDEL', KEYS[1], ARGV[1])
 if redis.call('XLEN', KEYS[1]) == 0 then
   redis.call('DEL', KEYS[1])

@@ -7,6 +7,16 @@ local function exists(waiting)
   return redis.call('EXISTS', waiting) == 1
 end
 
+-- The streams of a model, and the place of a priority among them.
+local function streams_of(model, of_priority, prefix)
+  local streams, mine = {}, 0
+  for place, priority in ipairs(PRIORITIES) do
+    streams[place] = prefix .. priority .. ':' .. model
+    mine = priority == of_priority and place or mine
+  end
+  return streams, mine
+end
+
 -- When an entry's turn is, in milliseconds; `place` is that of its priority in the list above.
 local function turn(entry, place, head_start_ms)
   return tonumber(string.match(entry, '^%d+')) - (2 - place) * head_start_ms
@@ -66,5 +76,17 @@ local function waiting_and_running(waiting, group, most)
   local pending = redis.call('XPENDING', waiting, group)[1]
   local running = pending - num_handed_back(waiting, group, '+', most)
   return redis.call('XLEN', waiting) - running, running
+end
+
+-- How many of a model run.
+local function jobs_running(streams, group, most)
+  local all_running = 0
+  for _, waiting in ipairs(streams) do
+    if exists(waiting) then
+      local _, running = waiting_and_running(waiting, group, most)
+      all_running = all_running + running
+    end
+  end
+  return all_running
 end
 

@@ -146,12 +146,12 @@ class ScriptedQueue:
     async def submit_once(
         self,
         request: GenerationRequest,
-        once: IdempotencyKey,
+        once: IdempotencyKey | None,
         *,
         owner: Owner = ANYBODY,
         footprint: int = 0,
     ) -> Submission:
-        return Submission(job=await self.submit(request, owner=owner), replayed=False)
+        return Submission(job=await self.submit(request, owner=owner))
 
     async def submitted(self, once: IdempotencyKey, *, tenant: str) -> Job | None:
         await self._answer()

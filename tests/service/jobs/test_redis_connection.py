@@ -69,8 +69,9 @@ async def test_a_password_may_stand_in_the_settings_or_in_the_url(server: Server
     assert await is_usable(queue_of(f"redis://:{quoted}@127.0.0.1:{server.port}/0"))
 
 
-async def test_a_user_with_a_password_of_its_own(server: Server) -> None:
-    rules = ("on", f">{PASSWORD}", "~nfig*", "&*", "+@all", "-@admin")
+@pytest.mark.parametrize("without", ["-@admin", "-info"])
+async def test_a_user_with_a_password_of_its_own(server: Server, without: str) -> None:
+    rules = ("on", f">{PASSWORD}", "~nfig*", "&*", "+@all", without)
     await server.admin.execute_command("ACL", "SETUSER", "drawer", *rules)
     settings = {"redis_username": "drawer", "redis_password": SecretStr(PASSWORD)}
     assert await is_usable(queue_of(server.url, **settings))
