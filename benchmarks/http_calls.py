@@ -11,6 +11,14 @@ from typing import Any, Self
 from service.stack.processes import HOST
 
 
+@dataclass(frozen=True, kw_only=True)
+class HttpAnswer:
+    status: int
+    headers: dict[str, str]
+    """By names in small letters."""
+    body: bytes
+
+
 class KeptConnection:
     """One request after another over one connection, with JSON both ways."""
 
@@ -22,29 +30,26 @@ class KeptConnection:
     async def open(cls, port: int) -> Self:
         return cls(*await asyncio.open_connection(HOST, port))
 
-    async def post(self, path: str, body: object) -> bytes:
-        """The answer's body. Raises RuntimeError unless the request was a success."""
-        status, received = await self.exchange(path, body)
-        if status // 100 != 2:
-            raise RuntimeError(f"{status}: {received[:500].decode(errors='replace')}")
-        return received
+    async def post(self, path: str, body: object) -> HttpAnswer:
+        """Raises RuntimeError unless the request was a success."""
+        answer = await self.exchange(path, body)
+        if answer.status // 100 != 2:
+            raise RuntimeError(f"{answer.status}: {answer.body[:500].decode(errors='replace')}")
+        return answer
 
-    async def exchange(self, path: str, body: object) -> tuple[int, bytes]:
-        """The answer's status and body."""
+    async def exchange(self, path: str, body: object) -> HttpAnswer:
         content = json.dumps(body).encode()
         head = (
             f"POST {path} HTTP/1.1\r\nhost: {HOST}\r\ncontent-type: application/json\r\n"
             f"content-length: {len(content)}\r\n\r\n"
         )
         self._writer.write(head.encode() + content)
-        answer = await self._reader.readuntil(b"\r\n\r\n")
-        lines = answer.decode("latin-1").lower().split("\r\n")
-        length = next(line for line in lines if line.startswith("content-length:"))
-        received = await self._reader.readexactly(int(length.partition(":")[2]))
-        return int(lines[0].split()[1]), received
+        status, headers = _read_head(await self._reader.readuntil(b"\r\n\r\n"))
+        received = await self._reader.readexactly(int(headers["content-length"]))
+        return HttpAnswer(status=int(status.split()[1]), headers=headers, body=received)
 
     async def post_json(self, path: str, body: object) -> dict[str, Any]:
-        answer: dict[str, Any] = json.loads(await self.post(path, body))
+        answer: dict[str, Any] = json.loads((await self.post(path, body)).body)
         return answer
 
     async def close(self) -> None:
@@ -108,6 +113,12 @@ class Watcher(asyncio.Protocol):
             if not future.done():
                 future.set_result(None)
 
+    @property
+    def headers(self) -> dict[str, str]:
+        """Of the answer, by names in small letters."""
+        whole = b"".join(data for _, data in self.pieces)
+        return _read_head(whole.partition(b"\r\n\r\n")[0])[1]
+
     def bands(self) -> list[tuple[int, float]]:
         """Bands in the order in which they came, and when, on the clock of `time.perf_counter`."""
         came = [event for event in self.events() if event.name == "band.completed"]
@@ -136,3 +147,10 @@ class Watcher(asyncio.Protocol):
                 at, data = next(arrivals)
                 received += len(data)
             found.append(TimedEvent(at=at, text=body[start : start + size].decode()))
+
+
+def _read_head(head: bytes) -> tuple[str, dict[str, str]]:
+    """The status line of an answer and its headers, by names in small letters."""
+    status, *lines = head.decode("latin-1").strip().split("\r\n")
+    pairs = (line.partition(":") for line in lines)
+    return status, {name.lower(): value.strip() for name, _, value in pairs}

@@ -79,11 +79,12 @@ class Crowd:
         connection = await self._connection()
         # Only a description comes back: the picture's bytes would be the client's work.
         body = {"prompt": "red", "seed": seed, "response_format": "url"}
-        status, content = await connection.exchange(PATH, body)
+        answer = await connection.exchange(PATH, body)
         seconds = time.perf_counter() - due
         self._idle.append((time.perf_counter(), connection))
-        bands = json.loads(content)["data"][0]["bands_completed"] if status == 200 else 0
-        return Outcome(status=status, seconds=seconds, bands=bands)
+        drawn = json.loads(answer.body)["data"] if answer.status == 200 else []
+        bands = drawn[0]["bands_completed"] if drawn else 0
+        return Outcome(status=answer.status, seconds=seconds, bands=bands)
 
     async def _connection(self) -> KeptConnection:
         oldest = time.perf_counter() - IDLE_SECONDS

@@ -12,7 +12,7 @@ from service.gateway.drafts import Draft, complete
 from service.gateway.estimates import Outlook, check_time
 from service.gateway.uploads import Uploads
 from service.jobs.progress import start_limit_ms
-from service.jobs.queue import IdempotencyKey, JobQueue, Submission
+from service.jobs.queue import IdempotencyKey, JobQueue, Standing, Submission
 from service.metrics import Metrics
 from service.settings import GatewaySettings
 
@@ -25,6 +25,8 @@ class AcceptedJob:
     card: ModelCard
     replayed: bool = False
     """Its idempotency key had been used before, for this job."""
+    standing: Standing | None = None
+    """As of its `Submission`."""
 
 
 class Admission:
@@ -77,7 +79,12 @@ class Admission:
         submission = await answered_within(
             2 * self._settings.queue_timeout_seconds, self._submit(request, caller, once, upload)
         )
-        return AcceptedJob(job=submission.job, card=card, replayed=submission.replayed)
+        return AcceptedJob(
+            job=submission.job,
+            card=card,
+            replayed=submission.replayed,
+            standing=submission.standing,
+        )
 
     async def _require_time(self, draft: Draft, request: GenerationRequest, fleet: Fleet) -> None:
         """Raises DeadlineTooShort, DeadlineUnattainable, QueueUnavailable."""
@@ -97,8 +104,7 @@ class Admission:
         once: IdempotencyKey | None,
         upload: bytes | None,
     ) -> Submission:
-        if once is None:
-            job = await self._queue.submit(request, owner=caller.owner, upload=upload)
-            return Submission(job=job, replayed=False)
-        assert upload is None, "no door takes an image and an idempotency key"
-        return await self._queue.submit_once(request, once, owner=caller.owner)
+        if upload is None:
+            return await self._queue.submit_once(request, once, owner=caller.owner)
+        assert once is None, "no door takes an image and an idempotency key"
+        return Submission(job=await self._queue.submit(request, owner=caller.owner, upload=upload))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeVar
 
 from service.domain import ModelCard
@@ -63,8 +64,17 @@ class Fleet:
 
     def pace(self, model: str) -> Pace | None:
         """How fast the workers that can draw the model do so together; None without any."""
-        paces = [worker.pace for worker in self._able(model) if worker.pace is not None]
-        return mean_pace(paces) if paces else None
+        return self._paces.get(model)
+
+    @cached_property
+    def _paces(self) -> Mapping[str, Pace]:
+        # Once: every new job asks, and the answer is the same for as long as the fleet is.
+        able = [worker for worker in self.workers if worker.engine_ready]
+        known: dict[str, list[Pace]] = {worker.model: [] for worker in able}
+        for worker in able:
+            if worker.pace is not None:
+                known[worker.model].append(worker.pace)
+        return {model: mean_pace(paces) for model, paces in known.items() if paces}
 
     def shedding(self, model: str) -> Shedding | None:
         """How that worker sheds bands which does so least; None where one of them does not."""
@@ -91,13 +101,21 @@ class FleetCache:
 
     async def fleet(self) -> Fleet:
         """Raises QueueUnavailable rather than telling old news."""
-        async with self._lock:
-            now = asyncio.get_running_loop().time()
-            if self._fleet is None or now >= self._expires:
-                self._fleet = None
-                self._fleet = await answered_within(self._timeout_seconds, self._read())
-                self._expires = now + self._ttl_seconds
-            return self._fleet
+        fleet = self._fresh()
+        if fleet is None:
+            async with self._lock:
+                # Whoever held the lock may have read it.
+                fleet = self._fresh() or await self._renewed()
+        return fleet
+
+    def _fresh(self) -> Fleet | None:
+        return self._fleet if asyncio.get_running_loop().time() < self._expires else None
+
+    async def _renewed(self) -> Fleet:
+        asked = asyncio.get_running_loop().time()
+        self._fleet = await answered_within(self._timeout_seconds, self._read())
+        self._expires = asked + self._ttl_seconds
+        return self._fleet
 
     async def _read(self) -> Fleet:
         cards = await self._queue.models()

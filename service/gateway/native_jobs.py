@@ -29,8 +29,9 @@ from service.gateway.access.principal import Principal
 from service.gateway.cards import FleetCache, answered_within
 from service.gateway.estimates import UNKNOWN, Estimate, estimate_running, estimate_waiting
 from service.jobs.event_ids import parse_event_id
+from service.jobs.pace import Pace
 from service.jobs.progress import state_after
-from service.jobs.queue import JobQueue
+from service.jobs.queue import JobQueue, Standing
 from service.settings import GatewaySettings
 
 logger = logging.getLogger(__name__)
@@ -84,17 +85,19 @@ class NativeJobs:
         caller.require_sight_of(status.job)
         return status
 
-    async def outcome(self, job: Job, *, within_seconds: float, new: bool = False) -> JobStatus:
+    async def outcome(
+        self, job: Job, *, within_seconds: float, standing: Standing | None = None
+    ) -> JobStatus:
         """The status of a job that was just accepted: at its end, or else when the time is up.
-        Of a `new` job nothing has happened for as long as it has a place in the queue.
+        Without a wait, a job whose standing is known is told as it was accepted.
 
         Whoever gives up waiting leaves the job as it is. Raises QueueUnavailable if it is lost.
         """
         try:
             if within_seconds > 0:
                 await self._end(job.id, within_seconds)
-            elif new and (status := await self._unchanged(job)):
-                return status
+            elif standing is not None:
+                return await self._as_accepted(job, standing)
             return await answered_within(self._wait, self._status(job.id))
         except NotFound:
             raise QueueUnavailable("the queue has lost the job") from None
@@ -147,26 +150,26 @@ class NativeJobs:
 
     async def _estimate(self, status: JobStatus) -> Estimate:
         job = status.job
-        model = job.request.model
-        if job.state in TERMINAL_STATES:
-            return UNKNOWN
-        pace = (await self._fleet.fleet()).pace(model)
-        if pace is None:
+        if job.state in TERMINAL_STATES or (pace := await self._pace(job)) is None:
             return UNKNOWN
         if status.position is None:
             completed = [image.bands_completed for image in status.images]
             return estimate_running(job.request, pace=pace, bands_completed=completed)
-        running = (await self._queue.backlog(model)).running
+        running = (await self._queue.backlog(job.request.model)).running
         return estimate_waiting(job.request, pace=pace, position=status.position, running=running)
 
-    async def _unchanged(self, job: Job) -> JobStatus | None:
-        """The status of a job that still waits as when it was submitted."""
-        position = await answered_within(self._wait, self._queue.position(job.id))
-        if position is None:
-            return None
+    async def _as_accepted(self, job: Job, standing: Standing) -> JobStatus:
+        """The queue, which has just answered, need not be asked again."""
+        position = standing.position
         status = _status_of(job, history=(), position=position)
-        estimate = await answered_within(self._wait, self._estimate(status))
+        if (pace := await self._pace(job)) is None:
+            return status
+        running = standing.running
+        estimate = estimate_waiting(job.request, pace=pace, position=position, running=running)
         return replace(status, estimate=estimate)
+
+    async def _pace(self, job: Job) -> Pace | None:
+        return (await self._fleet.fleet()).pace(job.request.model)
 
     async def _end(self, job_id: str, seconds: float) -> None:
         with suppress(TimeoutError):

@@ -42,6 +42,7 @@ from service.jobs.queue import (
     Lease,
     Owner,
     QueueLimits,
+    Standing,
     Submission,
     WorkerStatus,
 )
@@ -112,9 +113,9 @@ class MemoryQueue:
         return job
 
     async def submit_once(
-        self, request: GenerationRequest, once: IdempotencyKey, *, owner: Owner = ANYBODY
+        self, request: GenerationRequest, once: IdempotencyKey | None, *, owner: Owner = ANYBODY
     ) -> Submission:
-        taken = await self.submitted(once, tenant=owner.tenant)
+        taken = None if once is None else await self.submitted(once, tenant=owner.tenant)
         if taken is None:
             return await self._submit(request, owner=owner, once=once)
         return Submission(job=taken, replayed=True)
@@ -153,12 +154,19 @@ class MemoryQueue:
             created_at=self._clock(),
             tenant=owner.tenant,
         )
+        standing = self._standing_of_next(request.model)
         limit = start_limit_ms(request)
         start_by = None if limit is None else job.created_at + limit / 1000
         self._records[job.id] = _Record(job=job, once=once, start_by=start_by)
         self._outstanding[job.id] = self._records[job.id]
         await self._append(self._records[job.id], JobQueued())
-        return Submission(job=job, replayed=False)
+        return Submission(job=job, standing=standing)
+
+    def _standing_of_next(self, model: str) -> Standing:
+        everyone = [record.job for record in self._outstanding.values()]
+        states = [job.state for job in everyone if job.request.model == model]
+        waiting = min(states.count(JobState.QUEUED), MAX_POSITION)
+        return Standing(position=waiting, running=states.count(JobState.RUNNING))
 
     async def job(self, job_id: str) -> Job:
         return self._record(job_id).job

@@ -75,12 +75,23 @@ class IdempotencyKey:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Standing:
+    """Where a job that waits stands among those of its model."""
+
+    position: int
+    """As `JobQueue.position`."""
+    running: int
+
+
+@dataclass(frozen=True, kw_only=True)
 class Submission:
-    """What a submission with an idempotency key came to."""
+    """What a submission came to."""
 
     job: Job
-    replayed: bool
-    """The job is that of an earlier submission."""
+    replayed: bool = False
+    """The job is that of an earlier submission with the same idempotency key."""
+    standing: Standing | None = None
+    """Of a new job, when it was accepted; None where it is not known."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,11 +172,11 @@ class JobQueue(Protocol):
         """
 
     async def submit_once(
-        self, request: GenerationRequest, once: IdempotencyKey, *, owner: Owner = ANYBODY
+        self, request: GenerationRequest, once: IdempotencyKey | None, *, owner: Owner = ANYBODY
     ) -> Submission:
-        """As `submit`, but if a job of the tenant that is still kept has taken the key: that job,
-        in the same atomic step, even if no other would be accepted. Raises IdempotencyConflict if
-        the job was submitted with another fingerprint."""
+        """As `submit`, and tells where the job stands. But if a job of the tenant that is still
+        kept has taken the key: that job, in the same atomic step, even if no other would be
+        accepted. Raises IdempotencyConflict if the job was submitted with another fingerprint."""
 
     async def submitted(self, once: IdempotencyKey, *, tenant: str) -> Job | None:
         """The job that has taken the key, if there is one yet. Raises IdempotencyConflict."""

@@ -6,8 +6,9 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import hiredis
 from redis.asyncio import BlockingConnectionPool, Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
@@ -51,7 +52,18 @@ def connect(url: str) -> Redis:
         retry=Retry(NoBackoff(), 1, supported_errors=(ConnectionError,)),
         protocol=2,
     )
+    # One that speaks TCP, TLS or over a Unix socket, as the URL says.
+    pool.connection_class = type("Connection", (_PacksInC, pool.connection_class), {})
     return Redis.from_pool(pool)
+
+
+class _PacksInC:
+    """Mixed into a connection. An asynchronous one packs commands in Python otherwise, and there
+    lies most of what one costs that names many keys."""
+
+    def pack_command(self, name: str, *words: Any) -> list[bytes]:
+        # Some commands are two words: SCRIPT LOAD.
+        return [hiredis.pack_command((*name.split(), *words))]
 
 
 @contextmanager

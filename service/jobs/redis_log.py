@@ -58,10 +58,12 @@ class RedisLog:
                 while _precedes(after, place.start) and (page := await self._stored(job_id, after)):
                     yield page
                     after = page[-1].id
+                beyond = False
                 while page := await place.take():
-                    # What was stored may reach beyond the place's start.
-                    if not _precedes(after, page[0].id):
+                    # What was stored may reach beyond the place's start; never again after that.
+                    if not beyond:
                         page = [logged for logged in page if _precedes(after, logged.id)]
+                        beyond = bool(page)
                     if page:
                         yield page
                         after = page[-1].id

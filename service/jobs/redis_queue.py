@@ -21,12 +21,11 @@ from service.domain import (
     ImageCompleted,
     Job,
     JobCancelled,
-    JobQueued,
     LoggedEvent,
     ModelCard,
     TerminalEvent,
 )
-from service.errors import NotFound, QueueFull
+from service.errors import NotFound
 from service.jobs import codec
 from service.jobs.keys import GROUP, LOG_SUFFIX, PICTURES_SUFFIX, Keys
 from service.jobs.progress import (
@@ -34,9 +33,7 @@ from service.jobs.progress import (
     NOT_STARTED,
     UNREADABLE,
     key_conflict,
-    over_its_jobs,
     progress_of,
-    start_limit_ms,
     state_after,
 )
 from service.jobs.queue import (
@@ -52,11 +49,12 @@ from service.jobs.queue import (
     WorkerStatus,
 )
 from service.jobs.redis_answers import cancel_wanted, job_of, lease_of
-from service.jobs.redis_connection import connect, submitting, unavailable
+from service.jobs.redis_connection import connect, unavailable
 from service.jobs.redis_log import RedisLog
 from service.jobs.redis_reader import BLOCK_SECONDS
 from service.jobs.redis_registry import RedisRegistry
 from service.jobs.redis_scripts import Scripts
+from service.jobs.redis_submissions import RedisSubmissions
 from service.jobs.redis_uploads import RedisUploads
 from service.jobs.request_budget import RequestBudget, budget, interval_us
 from service.settings import QueueSettings
@@ -75,6 +73,7 @@ class RedisQueue:
         self._scripts = Scripts(redis)
         self._retention_ms = int(limits.retention_seconds * 1000)
         self._log = RedisLog(redis, self._keys)
+        self._submissions = RedisSubmissions(self._scripts, self._keys, limits)
         self._uploads = RedisUploads(redis, self._keys, ttl_seconds=limits.upload_seconds)
         self._models = RedisRegistry(self._scripts, self._keys.models)
         self._workers = RedisRegistry(self._scripts, self._keys.workers)
@@ -104,12 +103,13 @@ class RedisQueue:
     ) -> Job:
         job_id = uuid.uuid4().hex
         async with self._uploads.kept_for(job_id, upload):
-            return (await self._submit(job_id, request, owner=owner)).job
+            return (await self._submissions.submit(job_id, request, owner=owner)).job
 
     async def submit_once(
-        self, request: GenerationRequest, once: IdempotencyKey, *, owner: Owner = ANYBODY
+        self, request: GenerationRequest, once: IdempotencyKey | None, *, owner: Owner = ANYBODY
     ) -> Submission:
-        return await self._submit(uuid.uuid4().hex, request, owner=owner, once=once)
+        job_id = uuid.uuid4().hex
+        return await self._submissions.submit(job_id, request, owner=owner, once=once)
 
     async def submitted(self, once: IdempotencyKey, *, tenant: str) -> Job | None:
         key = self._keys.idempotency(tenant, once.key)
@@ -131,53 +131,6 @@ class RedisQueue:
                 keys=[self._keys.requests(tenant)], args=[per_minute, interval_us(per_minute)]
             )
         return budget(int(full_at), int(now), per_minute=per_minute, allowed=bool(allowed))
-
-    async def _submit(
-        self,
-        job_id: str,
-        request: GenerationRequest,
-        *,
-        owner: Owner = ANYBODY,
-        once: IdempotencyKey | None = None,
-    ) -> Submission:
-        keys = self._keys
-        answer = await self._call_submit(
-            keys=[
-                keys.job(job_id),
-                keys.log(job_id),
-                keys.waiting(request.model),
-                keys.outstanding,
-                keys.in_flight(owner.tenant),
-                *([keys.idempotency(owner.tenant, once.key)] if once else []),
-            ],
-            args=[
-                GROUP,
-                job_id,
-                codec.encode(request),
-                request.model,
-                codec.encode_event(JobQueued()),
-                self._limits.depth_for(request),
-                -1 if (limit := start_limit_ms(request)) is None else limit,
-                owner.tenant,
-                -1 if owner.max_jobs is None else owner.max_jobs,
-                *([once.fingerprint, keys.job_prefix] if once else []),
-            ],
-        )
-        if answer[0] == b"full":
-            depth = self._limits.depth_for(request)
-            raise QueueFull(f"the queue holds its {depth} jobs", retry_after_s=1.0)
-        if answer[0] == b"over":
-            raise over_its_jobs(owner.max_jobs)
-        if answer[0] == b"conflict":
-            raise key_conflict()
-        facts = [*answer[2:], owner.tenant.encode()]
-        job = job_of(answer[1].decode(), *facts)
-        return Submission(job=job, replayed=answer[0] == b"known")
-
-    async def _call_submit(self, *, keys: Sequence[str], args: Sequence[Any]) -> list[Any]:
-        with submitting():
-            answer: list[Any] = await self._scripts.submit(keys=keys, args=args)
-        return answer
 
     async def job(self, job_id: str) -> Job:
         names = ("request", "state", "created", "attempts", "tenant")

@@ -25,7 +25,7 @@ def test_latency_compares_the_path_with_the_engine() -> None:
 
 
 def test_gateway_cost_compares_the_gateway_with_bare_fastapi() -> None:
-    report = gateway_cost.measure(requests=100, streams=2, bands=10, gap_ms=5.0)
+    report = gateway_cost.measure(requests=100, streams=2, bands=10, gap_ms=5.0, rounds=2)
     assert [row["per"] for row in report.rows] == ["POST /v1/jobs", "streamed band"]
     assert all(row["gateway us"] > 0 for row in report.rows)
     assert "demanded" in report.verdict

@@ -62,7 +62,8 @@ def create_app(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) 
     app.add_middleware(ResponseHeadersMiddleware)
     app.add_middleware(RequestIdMiddleware)
     errors.install(app)
-    for module in (images, variations, jobs, job_events, pictures, models):
+    # Tried in turn: first what is asked for most.
+    for module in (jobs, job_events, images, variations, pictures, models):
         app.include_router(module.router())
     if settings.internal_port is None:
         app.include_router(health.router())

@@ -17,6 +17,9 @@ from starlette.types import Receive, Scope, Send
 
 from service.gateway.rest.connection import ClientGone, while_connected
 
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+"""Made once: `json.dumps` makes one per call."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ServerEvent:
@@ -28,8 +31,7 @@ class ServerEvent:
     """What a watcher names to go on after this event."""
 
     def encode(self) -> bytes:
-        text = json.dumps(self.data, ensure_ascii=False, separators=(",", ":"))
-        return format_sse_event(event=self.name, data_str=text, id=self.id)
+        return format_sse_event(event=self.name, data_str=_JSON.encode(self.data), id=self.id)
 
 
 class EventStream(Response):

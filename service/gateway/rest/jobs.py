@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import logging
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import APIRouter, Depends, Request
+from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from service.domain import TERMINAL_STATES
@@ -14,13 +14,13 @@ from service.gateway.idempotency import idempotency_key
 from service.gateway.native_jobs import JobStatus
 from service.gateway.rest import negotiation
 from service.gateway.rest.bodies import read_json
-from service.gateway.rest.callers import Caller, CountedCaller
+from service.gateway.rest.callers import Caller, counted_caller
 from service.gateway.rest.connection import while_connected
 from service.gateway.rest.job_answers import JobAddresses, job_answer
 from service.gateway.rest.job_schemas import JobAnswer, JobBody
 from service.gateway.rest.preferences import read_preferences
 from service.gateway.rest.request_id import request_id
-from service.gateway.rest.services import JobId, SharedServices
+from service.gateway.rest.services import JobId, SharedServices, services_of
 from service.jobs.queue import IdempotencyKey
 
 logger = logging.getLogger(__name__)
@@ -36,13 +36,6 @@ _CANCELLED: dict[int | str, dict[str, Any]] = {
     202: {"model": JobAnswer, "description": "The job runs and will end at its next band."},
     **_PROBLEM,
 }
-
-
-async def _read_body(request: Request) -> JobBody:
-    return await read_json(request, JobBody)
-
-
-CheckedBody = Annotated[JobBody, Depends(_read_body)]
 
 
 def router() -> APIRouter:
@@ -62,9 +55,11 @@ def router() -> APIRouter:
             ],
         },
     )
-    async def create(
-        request: Request, caller: CountedCaller, body: CheckedBody, services: SharedServices
-    ) -> Response:
+    async def create(request: Request) -> Response:
+        # By hand: dependencies are worked out anew for every request, at a tenth of its cost.
+        services = services_of(request)
+        caller = await counted_caller(request, services)
+        body = await read_json(request, JobBody)
         preferences = read_preferences(
             request.headers.getlist("prefer"),
             max_wait_seconds=services.settings.request_timeout_seconds,
@@ -74,12 +69,14 @@ def router() -> APIRouter:
         job = accepted.job
         logger.info("request %s became job %s", request_id(request.scope), job.id)
         wait = preferences.wait_seconds or 0
-        outcome = services.jobs.outcome(job, within_seconds=wait, new=not accepted.replayed)
+        standing = accepted.standing
+        outcome = services.jobs.outcome(job, within_seconds=wait, standing=standing)
         status = await (while_connected(request.receive, outcome) if wait > 0 else outcome)
-        headers = {"location": JobAddresses(request, job.id).job, **preferences.headers()}
+        addresses = JobAddresses(request, job.id)
+        headers = {"location": addresses.job, **preferences.headers()}
         if accepted.replayed:
             headers["idempotency-replayed"] = "true"
-        return _answer(request, status, headers=headers)
+        return _answer(status, addresses, headers=headers)
 
     @routes.get("/v1/jobs/{job_id}", summary="What has become of a job", responses=_PROBLEM)
     async def show(
@@ -94,16 +91,17 @@ def router() -> APIRouter:
     async def cancel(
         caller: Caller, job_id: JobId, request: Request, services: SharedServices
     ) -> Response:
-        return _answer(request, await services.jobs.cancel(job_id, caller=caller))
+        status = await services.jobs.cancel(job_id, caller=caller)
+        return _answer(status, JobAddresses(request, job_id))
 
     return routes
 
 
 def _answer(
-    request: Request, status: JobStatus, *, headers: dict[str, str] | None = None
+    status: JobStatus, addresses: JobAddresses, *, headers: dict[str, str] | None = None
 ) -> Response:
     """200 with a job that has ended, 202 with one that has not."""
-    answer = job_answer(status, JobAddresses(request, status.job.id))
+    answer = job_answer(status, addresses)
     code = 200 if status.job.state in TERMINAL_STATES else 202
     content = answer.model_dump_json()
     return Response(content, code, headers, media_type=negotiation.JSON)

@@ -27,8 +27,9 @@ class RequestIdMiddleware:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = identifier
-                headers["openai-processing-ms"] = str(round((time.monotonic() - began) * 1000))
+                headers.append("x-request-id", identifier)
+                milliseconds = round((time.monotonic() - began) * 1000)
+                headers.append("openai-processing-ms", str(milliseconds))
             await send(message)
 
         await self.app(scope, receive, send_with_headers)

@@ -29,9 +29,11 @@ class ResponseHeadersMiddleware:
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(_ALWAYS)
+                # Appended, not set: no route says any of it, so there is nothing to look for.
+                for name, text in _ALWAYS.items():
+                    headers.append(name, text)
                 if not headers.get("content-type", "").startswith("text/html"):
-                    headers["content-security-policy"] = _NOT_A_PAGE
+                    headers.append("content-security-policy", _NOT_A_PAGE)
                 headers.update(budget_headers(scope.get("state", {}).get("budget")))
             await send(message)
 

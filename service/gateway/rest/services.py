@@ -9,9 +9,13 @@ from fastapi import Depends, Path, Request
 from service.gateway.services import Services
 
 
+def services_of(request: Request) -> Services:
+    return cast(Services, request.app.state.services)
+
+
 async def _services(request: Request) -> Services:
     # Not a plain function: FastAPI would send that to a thread.
-    return cast(Services, request.app.state.services)
+    return services_of(request)
 
 
 SharedServices = Annotated[Services, Depends(_services)]

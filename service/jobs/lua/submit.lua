@@ -1,24 +1,26 @@
--- Accept a job: the hash, its place in the queue and its first event, or nothing at all.
+-- Accept a job: the hash, its place in the queue and its first event, or nothing at all. After
+-- standing.lua.
 -- KEYS: job, log, waiting, outstanding, the tenant's jobs in flight; with an idempotency key: its hash
 -- ARGV: group, job id, request, model, queued event, max depth,
---       milliseconds within which it has to start or -1, tenant, the tenant's max jobs or -1;
+--       milliseconds within which it has to start or -1, tenant, the tenant's max jobs or -1,
+--       how far the jobs ahead are counted;
 --       with an idempotency key: fingerprint, prefix of jobs (whose key it is, only its hash knows)
--- Returns {'full'}, {'over'} (the tenant's own limit), {'conflict'}, or
--- {'new' or 'known', job id, request, state, created at in
--- microseconds, attempts}.
+-- Returns {'full'}, {'over'} (the tenant's own limit), {'conflict'},
+-- {'new', created at in microseconds, jobs ahead, jobs of the model that run}, or, of a job that was
+-- there before, {'repeated' or 'known', job id, request, state, created at, attempts}.
 local function told(how, id, job)
   local facts = redis.call('HMGET', job, 'request', 'state', 'created', 'attempts')
   return { how, id, unpack(facts) }
 end
 
 if redis.call('EXISTS', KEYS[1]) == 1 then -- a repetition after a lost answer
-  return told('new', ARGV[2], KEYS[1])
+  return told('repeated', ARGV[2], KEYS[1])
 end
 if KEYS[6] then
   local taken = redis.call('HMGET', KEYS[6], 'job', 'fingerprint')
-  local job = taken[1] and ARGV[11] .. taken[1]
+  local job = taken[1] and ARGV[12] .. taken[1]
   if job and redis.call('EXISTS', job) == 1 then
-    if taken[2] ~= ARGV[10] then
+    if taken[2] ~= ARGV[11] then
       return { 'conflict' }
     end
     return told('known', taken[1], job)
@@ -48,7 +50,9 @@ redis.call('ZADD', KEYS[4], created, ARGV[2])
 redis.call('SADD', KEYS[5], ARGV[2])
 if KEYS[6] then
   redis.call('DEL', KEYS[6]) -- what an expired job may have left, with its time to live
-  redis.call('HSET', KEYS[6], 'job', ARGV[2], 'fingerprint', ARGV[10])
+  redis.call('HSET', KEYS[6], 'job', ARGV[2], 'fingerprint', ARGV[11])
   redis.call('HSET', KEYS[1], 'once', KEYS[6]) -- so that both expire together
 end
-return told('new', ARGV[2], KEYS[1])
+local most = tonumber(ARGV[10])
+local ahead = jobs_ahead(KEYS[3], ARGV[1], entry, most)
+return { 'new', created, ahead, jobs_running(KEYS[3], ARGV[1], most) }

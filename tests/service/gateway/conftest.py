@@ -140,9 +140,9 @@ class ScriptedQueue:
         return job
 
     async def submit_once(
-        self, request: GenerationRequest, once: IdempotencyKey, *, owner: Owner = ANYBODY
+        self, request: GenerationRequest, once: IdempotencyKey | None, *, owner: Owner = ANYBODY
     ) -> Submission:
-        return Submission(job=await self.submit(request, owner=owner), replayed=False)
+        return Submission(job=await self.submit(request, owner=owner))
 
     async def submitted(self, once: IdempotencyKey, *, tenant: str) -> Job | None:
         await self._answer()

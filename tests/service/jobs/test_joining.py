@@ -38,10 +38,14 @@ class HeldRedis:
     def client(self) -> HeldRedis:
         return self
 
-    async def xread(self, streams: dict[str, str], *, count: int, block: int = 0) -> Any:
-        if block:
-            await self.asked.put(streams)
-            return [(LOG.encode(), await self.answers.get())]
+    async def execute_command(self, *words: Any) -> Any:
+        """The read that waits."""
+        streams = words[words.index("STREAMS") + 1 :]
+        half = len(streams) // 2
+        await self.asked.put(dict(zip(streams[:half], streams[half:], strict=True)))
+        return [(LOG.encode(), await self.answers.get())]
+
+    async def xread(self, streams: dict[str, str], *, count: int) -> Any:
         self.reads += 1
         if told := self.told_before.get(self.reads):
             await self.answers.put(told)

@@ -64,11 +64,11 @@ class Side:
             return len(self.jobs)
         if verb == "submit_once":
             key, fingerprint = map(str, arguments)
-            once = IdempotencyKey(key=key, fingerprint=fingerprint)
+            once = IdempotencyKey(key=key, fingerprint=fingerprint) if arguments[0] else None
             made = await self.queue.submit_once(request_of(), once)
             if not made.replayed:
                 self.jobs.append(made.job.id)
-            return self.jobs.index(made.job.id), made.replayed, made.job.state
+            return self.jobs.index(made.job.id), made.replayed, made.job.state, made.standing
         if verb == "lease":
             leases = await self.queue.lease("w", model="fake", count=arguments[0], wait_seconds=0)
             self.leases += leases
