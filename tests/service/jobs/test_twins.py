@@ -129,18 +129,15 @@ class Side:
         return [await self.do("upload", [number]) for number in range(len(self.jobs))]
 
     async def logs(self) -> list[list[Event]]:
-        """Of jobs that have ended whole, of others what there is by now."""
+        """What each job's log holds by now; of an ended one the watchers' reading as well."""
         return [await self._log(job_id) for job_id in self.jobs]
 
     async def _log(self, job_id: str) -> list[Event]:
-        found: list[Event] = []
-        async with aclosing(self.queue.events(job_id)) as events:
-            while True:
-                try:
-                    async with asyncio.timeout(0.05):
-                        found.append((await anext(events)).event)
-                except (TimeoutError, StopAsyncIteration):
-                    return found
+        found = [logged.event for logged in await self.queue.history(job_id)]
+        if is_terminal(found[-1]):
+            async with aclosing(self.queue.events(job_id)) as events:
+                assert [logged.event async for logged in events] == found
+        return found
 
 
 def band(image_index: int, number: int) -> BandCompleted:
