@@ -20,6 +20,7 @@ ServiceError
         QueueUnavailable  Redis does not answer
         EngineUnavailable no engine is able to draw
         DeadlineUnattainable  the queue is too long for the request's deadline
+        ShuttingDown      this gateway is about to stop
     JobLost               the job's lease went to another worker
     DeadlineExceeded      the answer was not ready in time
     JobCancelledError     the job was cancelled before it was complete
@@ -121,6 +122,10 @@ class DeadlineUnattainable(Refused):
     pass
 
 
+class ShuttingDown(Refused):
+    pass
+
+
 class JobLost(ServiceError):
     pass
 
@@ -219,6 +224,7 @@ CATALOGUE: dict[type[ServiceError], CatalogueEntry] = {
         "RESOURCE_EXHAUSTED",
         "The queue is too long for the deadline",
     ),
+    ShuttingDown: _entry("shutting_down", 503, "UNAVAILABLE", "This gateway is about to stop"),
     DeadlineExceeded: _entry(
         "deadline_exceeded", 504, "DEADLINE_EXCEEDED", "The answer was not ready in time"
     ),

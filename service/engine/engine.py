@@ -60,8 +60,9 @@ class DrawnBand:
 class Engine(Protocol):
     """Who draws. Failures of the engine itself are raised as `errors.EngineUnavailable`."""
 
-    card: ModelCard
-    """Known once started."""
+    @property
+    def card(self) -> ModelCard:
+        """Known once started."""
 
     async def start(self) -> None:
         """Returns when the engine can draw, or raises."""

@@ -14,6 +14,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from service.gateway.access.access import check_exposure
+from service.gateway.drain import Drain
 from service.gateway.rest.app import create_app
 from service.gateway.rest.internal import internal_listener
 from service.gateway.rpc.server import RpcDoor
@@ -27,13 +28,18 @@ logger = logging.getLogger(__name__)
 
 
 class _Server(uvicorn.Server):
-    """Shuts the gRPC door, if there is one, together with its own."""
+    """Shuts the gRPC door, if there is one, together with its own, and tells the app: by itself it
+    would wait for streams that know nothing of it."""
 
-    def __init__(self, config: uvicorn.Config, rpc: RpcDoor | None) -> None:
+    def __init__(self, config: uvicorn.Config, rpc: RpcDoor | None, drain: Drain) -> None:
         super().__init__(config)
         self._rpc = rpc
+        self._drain = drain
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        for server in self.servers:
+            server.close()
+        self._drain.begin()
         async with asyncio.TaskGroup() as doors:
             if self._rpc is not None:
                 doors.create_task(self._rpc.close())
@@ -76,7 +82,7 @@ async def serve(settings: GatewaySettings) -> None:
             timeout_graceful_shutdown=settings.shutdown_grace_seconds,
         )
         async with internal_listener(services), _rpc_door(services) as rpc:
-            await _Server(config, rpc).serve()
+            await _Server(config, rpc, services.drain).serve()
     finally:
         await queue.close()
 

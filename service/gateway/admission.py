@@ -7,13 +7,14 @@ from dataclasses import dataclass, replace
 from service.domain import GenerationRequest, Job, ModelCard
 from service.errors import ServiceError, catalogued
 from service.gateway.access.principal import Principal
+from service.gateway.attendance import Attendance
 from service.gateway.cards import Fleet, FleetCache, answered_within
 from service.gateway.drafts import Draft, complete
-from service.gateway.estimates import check_time
+from service.gateway.estimates import Outlook, check_time
 from service.gateway.uploads import Uploads
 from service.jobs.footprint import footprint
 from service.jobs.progress import start_limit_ms
-from service.jobs.queue import IdempotencyKey, JobQueue, Standing, Submission
+from service.jobs.queue import Attendee, IdempotencyKey, JobQueue, Standing, Submission
 from service.metrics import Metrics
 from service.settings import GatewaySettings
 
@@ -34,8 +35,15 @@ class Admission:
     """From a draft to a job in the queue."""
 
     def __init__(
-        self, *, queue: JobQueue, fleet: FleetCache, settings: GatewaySettings, metrics: Metrics
+        self,
+        *,
+        queue: JobQueue,
+        fleet: FleetCache,
+        settings: GatewaySettings,
+        metrics: Metrics,
+        attendance: Attendance,
     ) -> None:
+        self._attendance = attendance
         self._uploads = Uploads(settings)
         self._queue = queue
         self._fleet = fleet
@@ -43,12 +51,19 @@ class Admission:
         self._metrics = metrics
 
     async def accept(
-        self, draft: Draft, *, caller: Principal, once: IdempotencyKey | None = None
+        self,
+        draft: Draft,
+        *,
+        caller: Principal,
+        once: IdempotencyKey | None = None,
+        attached: bool = False,
     ) -> AcceptedJob:
-        """Raises InvalidRequest, IdempotencyConflict, UnknownModel, Refused."""
+        """An attached job belongs to this call; whoever makes it follows the job or disowns it.
+
+        Raises InvalidRequest, IdempotencyConflict, UnknownModel, Refused."""
         try:
             earlier = None if once is None else await self._earlier(once, caller)
-            return earlier or await self._new(draft, caller, once)
+            return earlier or await self._new(draft, caller, once, attached)
         except ServiceError as error:
             self._metrics.jobs_refused.labels(reason=catalogued(error).code).inc()
             raise
@@ -64,7 +79,7 @@ class Admission:
         return AcceptedJob(job=job, card=card, replayed=True)
 
     async def _new(
-        self, draft: Draft, caller: Principal, once: IdempotencyKey | None
+        self, draft: Draft, caller: Principal, once: IdempotencyKey | None, attached: bool
     ) -> AcceptedJob:
         fleet = await self._fleet.fleet()
         card = fleet.card(draft.model, field=draft.name("model"))
@@ -78,10 +93,11 @@ class Admission:
         await self._require_time(draft, request, fleet)
         # Last, because nothing here costs as much.
         upload = await self._uploads.pixels(draft, side=card.image_size)
+        attendee = self._attendance.attendee if attached else None
         size = footprint(request, image_size=card.image_size)
         submission = await answered_within(
             2 * self._settings.queue_timeout_seconds,
-            self._submit(request, caller, once, upload, size),
+            self._submit(request, caller, once, upload, attendee, size),
         )
         return AcceptedJob(
             job=submission.job,
@@ -99,7 +115,8 @@ class Admission:
             self._settings.queue_timeout_seconds,
             self._queue.backlog(request.model, ahead_of=request.priority),
         )
-        check_time(draft, request, pace=pace, backlog=backlog)
+        shedding = fleet.shedding(request.model)
+        check_time(draft, request, Outlook(pace=pace, backlog=backlog, shedding=shedding))
 
     async def _submit(
         self,
@@ -107,10 +124,13 @@ class Admission:
         caller: Principal,
         once: IdempotencyKey | None,
         upload: bytes | None,
+        attendee: Attendee | None,
         size: int,
     ) -> Submission:
-        if upload is None:
+        if upload is None and attendee is None:
             return await self._queue.submit_once(request, once, owner=caller.owner, footprint=size)
-        assert once is None, "no door takes an image and an idempotency key"
-        job = await self._queue.submit(request, owner=caller.owner, upload=upload, footprint=size)
+        assert once is None, "no door takes an idempotency key with an image or for who waits"
+        job = await self._queue.submit(
+            request, owner=caller.owner, upload=upload, attendee=attendee, footprint=size
+        )
         return Submission(job=job)

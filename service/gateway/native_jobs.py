@@ -27,6 +27,7 @@ from service.domain import (
 from service.errors import NotFound, QueueUnavailable, Refused
 from service.gateway.access.principal import Principal
 from service.gateway.cards import FleetCache, answered_within
+from service.gateway.drain import Drain, Leaving
 from service.gateway.estimates import UNKNOWN, Estimate, estimate_running, estimate_waiting
 from service.jobs.event_ids import parse_event_id
 from service.jobs.pace import Pace
@@ -45,6 +46,8 @@ class ImageProgress:
     bands_completed: int
     picture: Picture | None
     """None until the image is complete."""
+    shed: bool = False
+    """As in `ImageCompleted`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +69,10 @@ class NativeJobs:
     `is_seen_whole`, `watch` and `content` are for a job that the caller has been shown by `job`.
     """
 
-    def __init__(self, *, queue: JobQueue, fleet: FleetCache, settings: GatewaySettings) -> None:
+    def __init__(
+        self, *, queue: JobQueue, fleet: FleetCache, settings: GatewaySettings, drain: Drain
+    ) -> None:
+        self._drain = drain
         self._queue = queue
         self._fleet = fleet
         self._wait = settings.queue_timeout_seconds
@@ -86,7 +92,8 @@ class NativeJobs:
     async def outcome(
         self, job: Job, *, within_seconds: float, standing: Standing | None = None
     ) -> JobStatus:
-        """The status of a job that was just accepted: at its end, or else when the time is up.
+        """The status of a job that was just accepted: at its end, or else when the time is up
+        or this gateway stops.
         Without a wait, a job whose standing is known is told as it was accepted.
 
         Whoever gives up waiting leaves the job as it is. Raises QueueUnavailable if it is lost.
@@ -170,31 +177,43 @@ class NativeJobs:
         return (await self._fleet.fleet()).pace(job.request.model)
 
     async def _end(self, job_id: str, seconds: float) -> None:
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds), aclosing(self._queue.events(job_id)) as log:
+        with suppress(TimeoutError, Leaving):
+            async with (
+                self._drain.cut_short(),
+                asyncio.timeout(seconds),
+                aclosing(self._queue.events(job_id)) as log,
+            ):
                 async for _ in log:
                     pass
 
 
 def _status_of(job: Job, *, history: Sequence[LoggedEvent], position: int | None) -> JobStatus:
-    bands = dict.fromkeys(range(job.request.num_images), 0)
-    pictures: dict[int, Picture] = {}
+    images = [
+        ImageProgress(image_index=index, bands_completed=0, picture=None)
+        for index in range(job.request.num_images)
+    ]
     failure = None
     for event in (logged.event for logged in history):
-        if isinstance(event, BandCompleted):
-            bands[event.image_index] = event.band + 1
-        elif isinstance(event, ImageCompleted):
-            bands[event.image_index] = event.bands_completed
-            pictures[event.image_index] = event.picture
+        if isinstance(event, BandCompleted | ImageCompleted):
+            images[event.image_index] = _progress(event)
         elif isinstance(event, JobCompleted | JobFailed | JobCancelled):
             job = replace(job, state=state_after(event))
             failure = event if isinstance(event, JobFailed) else None
     return JobStatus(
         job=job,
         position=position if job.state is JobState.QUEUED else None,
-        images=tuple(
-            ImageProgress(image_index=index, bands_completed=count, picture=pictures.get(index))
-            for index, count in bands.items()
-        ),
+        images=tuple(images),
         failure=failure,
+    )
+
+
+def _progress(event: BandCompleted | ImageCompleted) -> ImageProgress:
+    index = event.image_index
+    if isinstance(event, BandCompleted):
+        return ImageProgress(image_index=index, bands_completed=event.band + 1, picture=None)
+    return ImageProgress(
+        image_index=index,
+        bands_completed=event.bands_completed,
+        picture=event.picture,
+        shed=event.shed,
     )

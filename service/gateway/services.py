@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 from service.gateway.access.access import Access
 from service.gateway.admission import Admission
+from service.gateway.attendance import Attendance
 from service.gateway.cards import FleetCache
+from service.gateway.drain import Drain
 from service.gateway.native_jobs import NativeJobs
 from service.gateway.use_cases import ImageGeneration
 from service.jobs.queue import JobQueue
@@ -21,9 +23,11 @@ class Services:
     metrics: Metrics
     access: Access
     fleet: FleetCache
+    attendance: Attendance
     admission: Admission
     generation: ImageGeneration
     jobs: NativeJobs
+    drain: Drain
 
 
 def build_services(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) -> Services:
@@ -33,13 +37,21 @@ def build_services(*, queue: JobQueue, settings: GatewaySettings, metrics: Metri
         ttl_seconds=settings.models_ttl_seconds,
         timeout_seconds=settings.queue_timeout_seconds,
     )
+    drain = Drain()
+    attendance = Attendance(queue=queue, settings=settings)
     return Services(
         queue=queue,
         settings=settings,
         metrics=metrics,
         access=Access(queue=queue, settings=settings),
         fleet=fleet,
-        admission=Admission(queue=queue, fleet=fleet, settings=settings, metrics=metrics),
-        generation=ImageGeneration(queue=queue, settings=settings, metrics=metrics),
-        jobs=NativeJobs(queue=queue, fleet=fleet, settings=settings),
+        attendance=attendance,
+        admission=Admission(
+            queue=queue, fleet=fleet, settings=settings, metrics=metrics, attendance=attendance
+        ),
+        generation=ImageGeneration(
+            queue=queue, settings=settings, metrics=metrics, attendance=attendance
+        ),
+        jobs=NativeJobs(queue=queue, fleet=fleet, settings=settings, drain=drain),
+        drain=drain,
     )

@@ -7,7 +7,6 @@ out of here into their answer; jobs, limits and metrics are handled there and he
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Coroutine
 from contextlib import aclosing, suppress
@@ -31,17 +30,14 @@ from service.errors import (
     JobCancelledError,
     NotFound,
     QueueUnavailable,
-    ServiceError,
     from_code,
 )
 from service.gateway.admission import AcceptedJob
-from service.gateway.cards import answered_within
+from service.gateway.attendance import Attendance
 from service.gateway.patience import patience
 from service.jobs.queue import JobQueue
 from service.metrics import Metrics
 from service.settings import GatewaySettings
-
-logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +70,8 @@ class FinishedImage:
 
     image_index: int
     bands_completed: int
+    shed: bool
+    """As in `ImageCompleted`."""
     band_seconds: tuple[float, ...]
     """Time of each band's step where it ran; what was logged, in band order."""
     at: float
@@ -84,11 +82,19 @@ class FinishedImage:
 class ImageGeneration:
     """Images for callers who stay until they are drawn (attached jobs)."""
 
-    def __init__(self, *, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        *,
+        queue: JobQueue,
+        settings: GatewaySettings,
+        metrics: Metrics,
+        attendance: Attendance,
+    ) -> None:
         self._queue = queue
         self._settings = settings
         self._metrics = metrics
-        self._cancelling: set[asyncio.Task[Any]] = set()
+        self._attendance = attendance
+        self._accepting: set[asyncio.Task[AcceptedJob]] = set()
         self._following = 0
 
     async def own(self, accepting: Coroutine[Any, Any, AcceptedJob]) -> AcceptedJob:
@@ -97,7 +103,7 @@ class ImageGeneration:
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
-            self._cancelling.add(task)
+            self._accepting.add(task)
             task.add_done_callback(self._disown)
             raise
 
@@ -107,11 +113,13 @@ class ImageGeneration:
         """The job itself, at once; then bands and images as they are drawn.
 
         Raises the error that the job failed with, or DeadlineExceeded. The job belongs to whoever
-        iterates: it is cancelled when the iteration is given up before its end.
+        iterates: it is left when the iteration is given up before its end, and so cancelled
+        unless somebody else watches it.
         """
         job = accepted.job
         ended = seen_preview = False
         self._following += 1
+        self._attendance.enter(job.id)
         try:
             yield accepted
             async with aclosing(self._log(job)) as log:
@@ -128,8 +136,7 @@ class ImageGeneration:
                         yield shown
         finally:
             self._following -= 1
-            if not ended:
-                self._cancel_soon(job.id)
+            self._attendance.leave(job.id, ended=ended)
 
     async def follow(self, accepted: AcceptedJob) -> AsyncGenerator[Preview | FinishedImage]:
         """As `follow_bands`, only what there is to see."""
@@ -151,7 +158,7 @@ class ImageGeneration:
         with suppress(TimeoutError):
             async with asyncio.timeout(2 * self._settings.queue_timeout_seconds):
                 # The server has cancelled its requests but does not wait until they have ended.
-                while self._following or self._cancelling:
+                while self._following or self._accepting or self._attendance.is_leaving:
                     await asyncio.sleep(0.01)
 
     async def _log(self, job: Job) -> AsyncGenerator[LoggedEvent]:
@@ -192,6 +199,7 @@ class ImageGeneration:
             return FinishedImage(
                 image_index=event.image_index,
                 bands_completed=event.bands_completed,
+                shed=event.shed,
                 # A takeover close to its deadline may complete fewer than were logged before it.
                 band_seconds=tuple(band_seconds[event.image_index][: event.bands_completed]),
                 at=logged.at,
@@ -225,25 +233,10 @@ class ImageGeneration:
             # Not the caller's 404: we promised this picture a moment ago.
             raise Internal("the image was drawn but its picture is gone") from None
 
-    def _cancel_soon(self, job_id: str) -> None:
-        # A task of its own: the caller's is often being cancelled at this very moment.
-        task = asyncio.create_task(self._cancel(job_id))
-        self._cancelling.add(task)
-        task.add_done_callback(self._cancelling.discard)
-
     def _disown(self, accepting: asyncio.Task[AcceptedJob]) -> None:
         if not accepting.cancelled() and accepting.exception() is None:
-            self._cancel_soon(accepting.result().job.id)
-        self._cancelling.discard(accepting)
-
-    async def _cancel(self, job_id: str) -> None:
-        with suppress(NotFound):
-            try:
-                await answered_within(
-                    self._settings.queue_timeout_seconds, self._queue.cancel(job_id)
-                )
-            except ServiceError as error:
-                logger.warning("job %s could not be cancelled: %s", job_id, error)
+            self._attendance.disown(accepting.result().job.id)
+        self._accepting.discard(accepting)
 
 
 def _raise_failure(event: Event) -> None:

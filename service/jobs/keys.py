@@ -19,6 +19,8 @@ UPLOAD_SUFFIX = ":upload"
 """`ending.lua` knows it too."""
 PROMISED_SUFFIX = ":bytes"
 """`accepting.lua` and `ending.lua` know it too."""
+ATTENDANCE_SUFFIX = ":attendance"
+"""`attendance.lua` and `ending.lua` know it too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +75,11 @@ class Keys:
     def upload(self, job_id: str) -> str:
         """String: the image that the job varies; gone when the job ends, or else expires."""
         return f"{self.job(job_id)}{UPLOAD_SUFFIX}"
+
+    def attendance(self, job_id: str) -> str:
+        """Sorted set, of an attached job that has not ended: who waits for it, by the millisecond
+        until which they have said so."""
+        return f"{self.job(job_id)}{ATTENDANCE_SUFFIX}"
 
     def in_flight(self, tenant: str) -> str:
         """Set: ids of the tenant's jobs that have not ended."""

@@ -38,6 +38,7 @@ from service.jobs.progress import (
 from service.jobs.queue import (
     ANYBODY,
     MAX_POSITION,
+    Attendee,
     Backlog,
     IdempotencyKey,
     Lease,
@@ -71,10 +72,17 @@ class MemoryQueue(MemoryStore):
         *,
         owner: Owner = ANYBODY,
         upload: bytes | None = None,
+        attendee: Attendee | None = None,
         footprint: int = 0,
     ) -> Job:
         self._require_job_of(owner)
-        return await self._accept(request, owner.tenant, upload=upload, footprint=footprint)
+        attached = attendee is not None
+        job = await self._accept(
+            request, owner.tenant, upload=upload, footprint=footprint, attached=attached
+        )
+        if attendee is not None:
+            await self.attend([job.id], attendee)
+        return job
 
     async def submit_once(
         self,
@@ -129,8 +137,9 @@ class MemoryQueue(MemoryStore):
         once: IdempotencyKey | None = None,
         upload: bytes | None = None,
         footprint: int,
+        attached: bool = False,
     ) -> Job:
-        await self._require_room(footprint)
+        await self._require_room(request, footprint)
         now = self._clock()
         job = Job(
             id=uuid.uuid4().hex,
@@ -138,6 +147,7 @@ class MemoryQueue(MemoryStore):
             state=JobState.QUEUED,
             created_at=now,
             tenant=tenant,
+            attached=attached,
         )
         limit = start_limit_ms(request)
         record = Record(
@@ -206,6 +216,18 @@ class MemoryQueue(MemoryStore):
         elif record.job.state is JobState.RUNNING:
             record.cancel_wanted = True
 
+    async def attend(self, job_ids: Sequence[str], attendee: Attendee) -> None:
+        for job_id in job_ids:
+            if record := self._outstanding.get(job_id):
+                record.attendees[attendee.id] = self._clock() + attendee.seconds
+
+    async def leave(self, job_id: str, attendee: Attendee) -> None:
+        record = self._outstanding.get(job_id)
+        if record is not None and record.job.attached:
+            record.attendees.pop(attendee.id, None)
+            if record.is_unwanted(self._clock()):
+                await self.cancel(job_id)
+
     async def depth(self) -> int:
         return len(self._outstanding)
 
@@ -232,11 +254,17 @@ class MemoryQueue(MemoryStore):
         self._workers.pop(worker_id, None)
 
     async def lease(
-        self, worker_id: str, *, model: str, count: int, wait_seconds: float
+        self,
+        worker_id: str,
+        *,
+        model: str,
+        count: int,
+        wait_seconds: float,
+        max_bands: int | None = None,
     ) -> Sequence[Lease]:
         deadline = time.monotonic() + wait_seconds
         while True:
-            leases = await self._lease_now(worker_id, model=model, count=count)
+            leases = await self._lease_now(worker_id, model, count, max_bands)
             if leases or time.monotonic() >= deadline:
                 return leases
             await asyncio.sleep(0.005)
@@ -252,7 +280,7 @@ class MemoryQueue(MemoryStore):
     async def renew(self, lease: Lease) -> bool:
         record = self._held(lease)
         record.lease_until = self._clock() + self._limits.lease_seconds
-        return record.cancel_wanted
+        return record.is_unwanted(self._clock())
 
     async def publish(
         self,
@@ -266,15 +294,15 @@ class MemoryQueue(MemoryStore):
             record.progress[event.image_index] = progress_of(event)
             record.pictures.update(pictures)
             await self._append(record, event)
-        return record.cancel_wanted
+        return record.is_unwanted(self._clock())
 
     async def finish(self, lease: Lease, event: TerminalEvent) -> None:
         await self._end(self._held(lease), event)
 
-    async def hand_back(self, lease: Lease) -> None:
+    async def hand_back(self, lease: Lease, *, counts: bool = False) -> None:
         record = self._held(lease)
         record.epoch += 1
-        self._pass(record, JobState.QUEUED, attempts=record.job.attempts - 1)
+        self._pass(record, JobState.QUEUED, attempts=record.job.attempts - (not counts))
 
     async def dead_letters(self) -> Sequence[DeadLetter]:
         self._expire()
@@ -300,13 +328,15 @@ class MemoryQueue(MemoryStore):
     async def close(self) -> None:
         return None
 
-    async def _lease_now(self, worker_id: str, *, model: str, count: int) -> list[Lease]:
+    async def _lease_now(
+        self, worker_id: str, model: str, count: int, max_bands: int | None
+    ) -> list[Lease]:
         leases: list[Lease] = []
         for record in self._in_turn(model):
             if len(leases) == count:
                 break
             if self._is_free(record):
-                lease = await self._start(record, worker_id)
+                lease = await self._start(record, worker_id, max_bands)
                 leases += [lease] if lease else []
         return leases
 
@@ -315,8 +345,8 @@ class MemoryQueue(MemoryStore):
         state = record.job.state
         return state is JobState.QUEUED or (state is JobState.RUNNING and lapsed)
 
-    async def _start(self, record: Record, worker_id: str) -> Lease | None:
-        if record.cancel_wanted:
+    async def _start(self, record: Record, worker_id: str, max_bands: int | None) -> Lease | None:
+        if record.is_unwanted(self._clock()):
             await self._end(record, JobCancelled())
             return None
         if record.job.attempts >= self._limits.max_attempts:
@@ -327,13 +357,21 @@ class MemoryQueue(MemoryStore):
             await self._end(record, NOT_STARTED)
             return None
         record.start_by = None
+        if record.epoch == 0:
+            record.max_bands = max_bands
         attempts = record.job.attempts + 1
         self._pass(record, JobState.RUNNING, attempts=attempts)
         record.epoch += 1
         record.worker_id = worker_id
         record.lease_until = now + self._limits.lease_seconds
         await self._append(record, JobStarted(attempt=attempts))
-        return Lease(job=record.job, worker_id=worker_id, epoch=record.epoch, leased_at=now)
+        return Lease(
+            job=record.job,
+            worker_id=worker_id,
+            epoch=record.epoch,
+            leased_at=now,
+            max_bands=record.max_bands,
+        )
 
     def _grave(self, job_id: str) -> Grave:
         self._expire()

@@ -35,16 +35,24 @@ class Record:
     cancel_wanted: bool = False
     start_by: float | None = None
     """Until its first lease."""
+    max_bands: int | None = None
+    """From its first lease on."""
     progress: dict[int, int] = field(default_factory=dict)
     log: list[LoggedEvent] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
     expires_at: float | None = None
+    attendees: dict[str, float] = field(default_factory=dict)
+    """Until when they have said that they wait."""
     upload: bytes | None = None
     upload_until: float = 0.0
 
     def has_key(self, once: IdempotencyKey, tenant: str) -> bool:
         mine = self.once is not None and self.once.key == once.key
         return mine and self.job.tenant == tenant
+
+    def is_unwanted(self, now: float) -> bool:
+        abandoned = self.job.attached and all(until < now for until in self.attendees.values())
+        return self.cancel_wanted or abandoned
 
     def is_late(self, now: float) -> bool:
         return self.start_by is not None and now > self.start_by
@@ -88,10 +96,11 @@ class MemoryStore:
             most=self._limits.memory_bytes or None,
         )
 
-    async def _require_room(self, footprint: int) -> None:
+    async def _require_room(self, request: GenerationRequest, footprint: int) -> None:
         """Raises QueueFull."""
-        if len(self._outstanding) >= self._limits.max_depth:
-            raise depth_reached(self._limits.max_depth)
+        depth = self._limits.depth_for(request)
+        if len(self._outstanding) >= depth:
+            raise depth_reached(depth)
         memory = await self.memory()
         if memory.most and memory.used + memory.promised + footprint > memory.most:
             raise out_of_memory()
@@ -120,6 +129,7 @@ class MemoryStore:
 
     async def _end(self, record: Record, event: TerminalEvent) -> None:
         self._pass(record, state_after(event))
+        record.job = replace(record.job, attached=False)
         record.expires_at = self._clock() + self._limits.retention_seconds
         if event is FAILED_BY_ATTEMPTS:
             self._bury(record)

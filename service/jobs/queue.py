@@ -39,6 +39,8 @@ class QueueLimits:
     """Jobs waiting or running; one more is refused with QueueFull."""
     lease_seconds: float = 15.0
     """A lease that is not renewed for this long may be taken over."""
+    extra_depth: int = 0
+    """So many more are let in if they accept fewer bands."""
     max_attempts: int = 3
     """Leases a job may have before it fails."""
     retention_seconds: float = 3600.0
@@ -55,6 +57,11 @@ class QueueLimits:
     """One more pushes the oldest out."""
     dead_letter_seconds: float = 7 * 86_400.0
     """After the last of them, how long dead letters are kept."""
+
+    def depth_for(self, request: GenerationRequest) -> int:
+        """How many jobs may be there before this request is refused."""
+        consents = request.brownout == "allow"
+        return self.max_depth + (self.extra_depth if consents else 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -100,6 +107,15 @@ class Submission:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Attendee:
+    """Somebody who waits for a job's end, and has to say so again and again."""
+
+    id: str
+    seconds: float
+    """Without a word for this long it counts as gone."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Lease:
     """A worker's time-limited hold on a job."""
 
@@ -110,6 +126,25 @@ class Lease:
     leased_at: float
     """Unix seconds on the queue's clock, as `Job.created_at`: how old the job is, whatever the
     worker's own clock says."""
+    max_bands: int | None = None
+    """What the job's first lease said that it may have at most, if it consents."""
+
+    @property
+    def bands(self) -> int:
+        """Bands to draw of each image."""
+        return self.job.request.bands_within(self.max_bands)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shedding:
+    """How a worker sheds bands when demand exceeds capacity."""
+
+    min_bands: int
+    """The fewest bands that it goes down to."""
+    target_seconds: float
+    """It begins when jobs wait for longer than this."""
+    fewest_now: int
+    """What a job that consents may get by now; the model's number of bands in quiet times."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +157,8 @@ class WorkerStatus:
     engine_ready: bool
     pace: Pace | None = None
     """None until it has been measured."""
+    shedding: Shedding | None = None
+    """None where its operator does not allow it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,10 +198,12 @@ class JobQueue(Protocol):
         owner: Owner = ANYBODY,
         upload: bytes | None = None,
         footprint: int = 0,
+        attendee: Attendee | None = None,
     ) -> Job:
         """One atomic step: the owner's limit, depth check, job, queue entry, `job.queued` event.
 
-        The image that is to be varied is there before the job is, and is deleted at its end.
+        The image that is to be varied is there before the job is, and is deleted at its end. With
+        an attendee the job is attached: once nobody waits for it, it ends as if cancelled.
 
         `footprint` is what the job may come to in bytes (`footprint.py`).
 
@@ -226,6 +265,14 @@ class JobQueue(Protocol):
         """A waiting job ends at once, a running one at its next band; an ended one stays as it is.
         Raises NotFound."""
 
+    async def attend(self, job_ids: Sequence[str], attendee: Attendee) -> None:
+        """Says that the attendee waits for these jobs from now on, or still. Nothing to jobs that
+        are not attached, have ended or are not there."""
+
+    async def leave(self, job_id: str, attendee: Attendee) -> None:
+        """Says that the attendee does not wait for the job any more. If it is attached and nobody
+        else does, it is cancelled."""
+
     async def depth(self) -> int:
         """Jobs waiting or running."""
 
@@ -247,18 +294,29 @@ class JobQueue(Protocol):
         """Forgets a worker now, instead of when its heartbeat expires."""
 
     async def lease(
-        self, worker_id: str, *, model: str, count: int, wait_seconds: float
+        self,
+        worker_id: str,
+        *,
+        model: str,
+        count: int,
+        wait_seconds: float,
+        max_bands: int | None = None,
     ) -> Sequence[Lease]:
         """Up to `count` jobs of the model: those whose holder let its lease lapse or handed them
         back, then waiting ones by acceptance less their priority's head start. Jobs beyond
         `max_attempts` are failed on the way and become dead letters; failed are those, too, whose
-        time to start for the first time (`progress.start_limit_ms`) has passed."""
+        time to start for the first time (`progress.start_limit_ms`) has passed.
+
+        `max_bands` is written down with a job's first lease and told by every later one, so that
+        a takeover draws as many bands.
+        """
 
     async def upload(self, job_id: str) -> bytes:
         """The image that was submitted with a job that has not ended. Raises NotFound."""
 
     async def renew(self, lease: Lease) -> bool:
-        """Prolongs the lease. True if the job's owner wants it cancelled. Raises JobLost."""
+        """Prolongs the lease. True if the job is to be cancelled: its owner wants it, or it is
+        attached and nobody waits for it. Raises JobLost."""
 
     async def publish(
         self,
@@ -270,14 +328,15 @@ class JobQueue(Protocol):
         """Appends an event and stores its pictures by digest, in one atomic step.
 
         A band or image at or before the last one logged for that image is dropped silently (it is
-        a takeover's repetition). True if the job's owner wants it cancelled. Raises JobLost.
+        a takeover's repetition). True if the job is to be cancelled, as of `renew`. Raises JobLost.
         """
 
     async def finish(self, lease: Lease, event: TerminalEvent) -> None:
         """Terminal event, state and acknowledgement in one atomic step. Raises JobLost."""
 
-    async def hand_back(self, lease: Lease) -> None:
-        """Puts the job back at the head of the queue without counting the attempt."""
+    async def hand_back(self, lease: Lease, *, counts: bool = False) -> None:
+        """Puts the job back at the head of the queue; the attempt counts only if that is said, of a
+        job that may have been the reason. Raises JobLost."""
 
     async def dead_letters(self) -> Sequence[DeadLetter]:
         """Oldest first."""

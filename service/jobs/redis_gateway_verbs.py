@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import suppress
 
 from service.domain import (
     PRIORITIES,
@@ -21,6 +22,7 @@ from service.jobs.progress import key_conflict
 from service.jobs.queue import (
     ANYBODY,
     MAX_POSITION,
+    Attendee,
     Backlog,
     IdempotencyKey,
     Memory,
@@ -33,6 +35,9 @@ from service.jobs.redis_failures import unavailable
 from service.jobs.redis_store import RedisStore
 from service.jobs.request_budget import RequestBudget, budget, interval_us
 
+ATTENDED_AT_ONCE = 500
+"""Jobs in one call, for which every other caller waits."""
+
 
 class RedisGatewayVerbs(RedisStore):
     """Those of `JobQueue` that gateways use."""
@@ -43,11 +48,14 @@ class RedisGatewayVerbs(RedisStore):
         *,
         owner: Owner = ANYBODY,
         upload: bytes | None = None,
+        attendee: Attendee | None = None,
         footprint: int = 0,
     ) -> Job:
         job_id = uuid.uuid4().hex
         async with self._uploads.kept_for(job_id, upload):
-            made = await self._submissions.submit(job_id, request, owner=owner, footprint=footprint)
+            made = await self._submissions.submit(
+                job_id, request, owner=owner, footprint=footprint, attendee=attendee
+            )
         return made.job
 
     async def submit_once(
@@ -87,10 +95,13 @@ class RedisGatewayVerbs(RedisStore):
     async def job(self, job_id: str) -> Job:
         names = ("request", "state", "created", "attempts", "tenant")
         with unavailable():
-            facts = await self._redis.hmget(self._keys.job(job_id), names)
+            reads = self._redis.pipeline(transaction=False)
+            reads.hmget(self._keys.job(job_id), names)
+            reads.exists(self._keys.attendance(job_id))
+            facts, attached = await reads.execute()
         if facts[0] is None:
             raise NotFound(f"there is no job {job_id}", field="job_id")
-        return job_of(job_id, *facts)
+        return job_of(job_id, *facts, attached=bool(attached))
 
     def events(self, job_id: str, *, after: str = "0") -> AsyncGenerator[LoggedEvent]:
         return self._log.events(job_id, after=after)
@@ -110,7 +121,7 @@ class RedisGatewayVerbs(RedisStore):
 
     async def backlog(self, model: str, *, ahead_of: Priority | None = None) -> Backlog:
         place = PRIORITIES.index(ahead_of or "low") + 1
-        most = self._limits.max_depth
+        most = self._limits.max_depth + self._limits.extra_depth
         with unavailable():
             waiting, running, ahead = await self._scripts.backlog(
                 keys=self._keys.all_waiting(model), args=[GROUP, most, place, self._head_start_ms]
@@ -143,6 +154,26 @@ class RedisGatewayVerbs(RedisStore):
         if answer == b"missing":
             raise NotFound(f"there is no job {job_id}", field="job_id")
 
+    async def attend(self, job_ids: Sequence[str], attendee: Attendee) -> None:
+        keys = [self._keys.job(job_id) for job_id in job_ids]
+        for start in range(0, len(keys), ATTENDED_AT_ONCE):
+            with unavailable():
+                await self._scripts.attend(
+                    keys=keys[start : start + ATTENDED_AT_ONCE],
+                    args=[attendee.id, _milliseconds(attendee)],
+                )
+
+    async def leave(self, job_id: str, attendee: Attendee) -> None:
+        with suppress(NotFound):
+            request = (await self.job(job_id)).request
+            waiting = self._keys.waiting(request.model, request.priority)
+            cancelled = codec.encode_event(JobCancelled())
+            with unavailable():
+                await self._scripts.leave(
+                    keys=self._keys_to_end(job_id, waiting),
+                    args=[GROUP, job_id, cancelled, self._retention_ms, attendee.id],
+                )
+
     async def depth(self) -> int:
         with unavailable():
             return int(await self._redis.zcard(self._keys.outstanding))
@@ -154,3 +185,7 @@ class RedisGatewayVerbs(RedisStore):
     async def workers(self) -> Sequence[WorkerStatus]:
         workers = [codec.decode_worker(text) for text in await self._workers.texts()]
         return sorted(workers, key=lambda worker: worker.worker_id)
+
+
+def _milliseconds(attendee: Attendee) -> int:
+    return int(attendee.seconds * 1000)

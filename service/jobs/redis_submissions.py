@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from service.domain import GenerationRequest, Job, JobQueued, JobState
@@ -11,6 +12,7 @@ from service.jobs.progress import key_conflict, over_its_jobs, start_limit_ms
 from service.jobs.queue import (
     ANYBODY,
     MAX_POSITION,
+    Attendee,
     IdempotencyKey,
     Owner,
     QueueLimits,
@@ -38,19 +40,25 @@ class RedisSubmissions:
         owner: Owner = ANYBODY,
         once: IdempotencyKey | None = None,
         footprint: int = 0,
+        attendee: Attendee | None = None,
     ) -> Submission:
         """As `JobQueue.submit_once`."""
         with submitting():
-            kind, *facts = await self._call(job_id, request, owner, once, footprint)
-        require_room(kind, self._limits)
+            kind, *facts = await self._call(job_id, request, owner, once, footprint, attendee)
+        require_room(kind, self._limits.depth_for(request))
         if kind == b"over":
             raise over_its_jobs(owner.max_jobs)
         if kind == b"conflict":
             raise key_conflict()
         if kind == b"new":
-            return _accepted(job_id, request, owner, *facts)
+            made = _accepted(job_id, request, owner, *facts)
+            return replace(made, job=replace(made.job, attached=attendee is not None))
         known_id, *stored = facts
-        job = job_of(known_id.decode(), *[*stored, owner.tenant.encode()])
+        job = job_of(
+            known_id.decode(),
+            *[*stored, owner.tenant.encode()],
+            attached=attendee is not None,
+        )
         return Submission(job=job, replayed=kind == b"known")
 
     async def _call(
@@ -60,6 +68,7 @@ class RedisSubmissions:
         owner: Owner,
         once: IdempotencyKey | None,
         footprint: int,
+        attendee: Attendee | None,
     ) -> list[Any]:
         keys = self._keys
         limit_ms = start_limit_ms(request)
@@ -78,7 +87,7 @@ class RedisSubmissions:
                 codec.encode(request),
                 request.model,
                 codec.encode_event(JobQueued()),
-                self._limits.max_depth,
+                self._limits.depth_for(request),
                 -1 if limit_ms is None else limit_ms,
                 owner.tenant,
                 -1 if owner.max_jobs is None else owner.max_jobs,
@@ -89,6 +98,7 @@ class RedisSubmissions:
                 keys.waiting_prefix,
                 int(self._limits.head_start_seconds * 1000),
                 *([once.fingerprint, keys.job_prefix] if once else []),
+                *([attendee.id, int(attendee.seconds * 1000)] if attendee else ["", 0]),
             ],
         )
         return answer

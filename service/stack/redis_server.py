@@ -13,6 +13,7 @@ import socket
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from service.stack.processes import (
     HOST,
@@ -50,7 +51,9 @@ class RedisServer:
         self.child.stop()
 
 
-def start_redis(data: Path, log: Path, *, port: int = 0) -> RedisServer:
+def start_redis(
+    data: Path, log: Path, *, port: int = 0, fsync: Literal["everysec", "always"] = "everysec"
+) -> RedisServer:
     """Returns once it answers; port 0 takes a free one. Raises PartFailed."""
     binary = find_binary()
     if binary is None:
@@ -58,7 +61,7 @@ def start_redis(data: Path, log: Path, *, port: int = 0) -> RedisServer:
     port = port or free_port()
     data.mkdir(parents=True, exist_ok=True)
     command = [str(binary), "--bind", HOST, "--port", str(port), "--dir", str(data.resolve())]
-    command += ["--appendonly", "yes", "--appendfsync", "everysec", "--save", ""]
+    command += ["--appendonly", "yes", "--appendfsync", fsync, "--save", ""]
     child = start_process("Redis", command, log=log, environment={})
     try:
         wait_until(child, lambda: _answers(port), timeout_seconds=START_SECONDS)

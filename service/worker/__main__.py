@@ -17,6 +17,8 @@ from service.jobs.redis_queue import RedisQueue
 from service.logs import configure_logs
 from service.metrics import Metrics
 from service.settings import WorkerSettings, read_settings
+from service.worker.brownout import Brownout
+from service.worker.circuit import Circuit, GuardedEngine
 from service.worker.engines import build_engine
 from service.worker.heartbeat import Heartbeat
 from service.worker.learned_pace import LearnedPace
@@ -50,7 +52,8 @@ async def serve(settings: WorkerSettings, metrics: Metrics) -> None:
         loop.add_signal_handler(number, stop.set)
     queue = RedisQueue.from_settings(settings)
     await queue.require_usable()
-    engine = build_engine(settings, metrics)
+    circuit = Circuit()
+    engine = GuardedEngine(build_engine(settings, metrics), circuit)
     worker_id = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
     try:
         if not await _started(engine, stop):
@@ -62,6 +65,8 @@ async def serve(settings: WorkerSettings, metrics: Metrics) -> None:
             engine_name=settings.engine,
             ttl_seconds=HEARTBEAT_TTL_SECONDS,
             pace=LearnedPace(slots=settings.max_generations),
+            circuit=circuit,
+            brownout=Brownout.from_settings(settings, num_bands=engine.card.num_bands),
         )
         worker = Worker(
             worker_id=worker_id,

@@ -1,5 +1,5 @@
 """A worker's sign of life: its model's card, whether its engine could draw right now, how fast it
-draws."""
+draws and how many bands it sheds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable
 from service.engine.engine import Engine
 from service.errors import QueueUnavailable
 from service.jobs.queue import JobQueue, WorkerStatus
+from service.worker.brownout import Brownout
+from service.worker.circuit import Circuit
 from service.worker.learned_pace import LearnedPace
 
 logger = logging.getLogger(__name__)
@@ -18,7 +20,7 @@ BEATS_PER_TTL = 3
 
 
 class Heartbeat:
-    """`engine_ready` is what the last canary found."""
+    """Says what the last canary found, unless the engine has failed too often since."""
 
     def __init__(
         self,
@@ -29,6 +31,8 @@ class Heartbeat:
         engine_name: str,
         ttl_seconds: float,
         pace: LearnedPace,
+        circuit: Circuit | None = None,
+        brownout: Brownout | None = None,
     ) -> None:
         self._queue = queue
         self._engine = engine
@@ -36,7 +40,13 @@ class Heartbeat:
         self._engine_name = engine_name
         self._ttl_seconds = ttl_seconds
         self.pace = pace
-        self.engine_ready = False
+        self.brownout = brownout
+        self._circuit = circuit or Circuit()
+        self._found_ready = False
+
+    @property
+    def engine_ready(self) -> bool:
+        return self._found_ready and self._circuit.closed
 
     async def run(self) -> None:
         """Checks and beats side by side: an engine that answers slowly silences nobody."""
@@ -59,9 +69,9 @@ class Heartbeat:
 
     async def _check(self) -> None:
         ready = await self._engine.ready()
-        if ready != self.engine_ready:
+        if ready != self._found_ready:
             logger.info("the engine is %s", "ready" if ready else "not ready")
-        self.engine_ready = ready
+        self._found_ready = ready
 
     async def _beat(self) -> None:
         status = WorkerStatus(
@@ -70,6 +80,7 @@ class Heartbeat:
             engine=self._engine_name,
             engine_ready=self.engine_ready,
             pace=self.pace.snapshot(),
+            shedding=None if self.brownout is None else self.brownout.status(),
         )
         try:
             await self._queue.register_model(self._engine.card)

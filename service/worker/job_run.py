@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Callable
 
 from service.domain import JobCancelled, JobCompleted, JobFailed, TerminalEvent
 from service.engine.engine import BandTokens, Engine, Generation
@@ -30,6 +31,10 @@ logger = logging.getLogger(__name__)
 RENEWALS_PER_LEASE = 3
 
 
+class EngineAway(Exception):
+    """The engine fails whatever it is asked, not this job alone."""
+
+
 class JobRun:
     """Draws all images of the job side by side, so that they share the engine's batches."""
 
@@ -42,6 +47,7 @@ class JobRun:
         slots: asyncio.Semaphore,
         metrics: Metrics,
         pace: LearnedPace,
+        engine_ready: Callable[[], bool],
         lease_seconds: float,
     ) -> None:
         """To be made as soon as the lease is there."""
@@ -51,6 +57,7 @@ class JobRun:
         self._slots = slots
         self._metrics = metrics
         self._pace = pace
+        self._engine_ready = engine_ready
         self._leased_at = time.monotonic()
         clock = asyncio.get_running_loop().time
         self._deadline = Deadline(lease, pace, clock=clock)
@@ -69,6 +76,9 @@ class JobRun:
             self._observe_end(event)
         except JobLost as error:
             logger.warning("%s", error.message)
+        except EngineAway:
+            logger.warning("job %s waits for an engine", self._lease.job.id)
+            await self._hand_back(counts=True)
         except asyncio.CancelledError:
             await self._hand_back()
             raise
@@ -113,7 +123,7 @@ class JobRun:
             seed=request.seed,
             image_index=image_index,
             sampling=request.sampling,
-            bands=request.bands,
+            bands=self._lease.bands,
             kept=kept,
         )
 
@@ -127,7 +137,7 @@ class JobRun:
                 logger.warning("job %s: %s", self._lease.job.id, error.message)
 
     def _verdict(self, failures: BaseExceptionGroup) -> TerminalEvent:
-        """What the job's images failing together means for the job. Raises JobLost."""
+        """What the job's images failing together means for the job. Raises JobLost, EngineAway."""
         if failures.subgroup(JobLost):
             raise JobLost(f"job {self._lease.job.id} went to another worker")
         if failures.subgroup(CancelWanted):
@@ -136,6 +146,9 @@ class JobRun:
             code = catalogued(DeadlineTooShort("")).code
             return JobFailed(code=code, message="not even the first band was ready in time")
         if failures.subgroup(EngineUnavailable):
+            # A caller who waits is told at once, and may be luckier with another request.
+            if not self._engine_ready() and not self._lease.job.attached:
+                raise EngineAway
             code = catalogued(EngineUnavailable("")).code
             return JobFailed(code=code, message="the engine failed repeatedly")
         if failures.subgroup(UploadExpired):
@@ -144,9 +157,9 @@ class JobRun:
         logger.error("job %s failed", self._lease.job.id, exc_info=failures)
         return JobFailed(code="internal", message="the job failed by a defect of the service")
 
-    async def _hand_back(self) -> None:
+    async def _hand_back(self, *, counts: bool = False) -> None:
         try:
-            await self._queue.hand_back(self._lease)
+            await self._queue.hand_back(self._lease, counts=counts)
         except (JobLost, QueueUnavailable) as error:
             # Its lease will lapse, and then another worker takes the job over.
             logger.warning("job %s not handed back: %s", self._lease.job.id, error.message)
@@ -155,9 +168,11 @@ class JobRun:
         job, model = self._lease.job, self._lease.job.request.model
         if job.attempts > 1:
             self._metrics.job_redeliveries.labels(model=model).inc()
-        else:
-            waited = max(0.0, self._lease.leased_at - job.created_at)
-            self._metrics.job_queue.labels(model=model).observe(waited)
+            return
+        waited = max(0.0, self._lease.leased_at - job.created_at)
+        self._metrics.job_queue.labels(model=model).observe(waited)
+        if self._lease.bands < job.request.bands:
+            self._metrics.jobs_browned_out.labels(model=model).inc()
 
     def _observe_end(self, event: TerminalEvent) -> None:
         job = self._lease.job

@@ -40,6 +40,7 @@ class Worker:
         self._queue = queue
         self._engine = engine
         self._heartbeat = heartbeat
+        self._brownout = heartbeat.brownout
         self._metrics = metrics
         self._max_generations = max_generations
         self._slots = asyncio.Semaphore(max_generations)
@@ -76,16 +77,25 @@ class Worker:
                 await asyncio.sleep(PAUSE_SECONDS)
             else:
                 for lease in await self._lease():
-                    self._start(lease)
+                    await self._start_or_give_back(lease)
+
+    async def _start_or_give_back(self, lease: Lease) -> None:
+        """The engine may have gone while the call for the lease waited."""
+        if self._heartbeat.engine_ready:
+            self._start(lease)
+        else:
+            await self._give_back(lease)
 
     async def _lease(self) -> Sequence[Lease]:
         # One job a call: how many images it has, and so how much room is left, is known after.
         try:
-            return await self._uninterrupted_lease()
+            leases = await self._uninterrupted_lease()
         except QueueUnavailable as error:
             logger.warning("no jobs: %s", error.message)
             await asyncio.sleep(PAUSE_SECONDS)
             return []
+        self._observe(leases)
+        return leases
 
     async def _uninterrupted_lease(self) -> Sequence[Lease]:
         """A lease call that is not abandoned half-way: the job it brings would wait for its lease
@@ -96,15 +106,26 @@ class Worker:
                 model=self._engine.card.id,
                 count=1,
                 wait_seconds=LEASE_WAIT_SECONDS,
+                max_bands=None if self._brownout is None else self._brownout.next_max_bands(),
             )
         )
         try:
             return await asyncio.shield(leasing)
         except asyncio.CancelledError:
-            with suppress(QueueUnavailable, JobLost):
+            with suppress(QueueUnavailable):
                 for lease in await leasing:
-                    await self._queue.hand_back(lease)
+                    await self._give_back(lease)
             raise
+
+    async def _give_back(self, lease: Lease) -> None:
+        with suppress(QueueUnavailable, JobLost):
+            await self._queue.hand_back(lease)
+
+    def _observe(self, leases: Sequence[Lease]) -> None:
+        if self._brownout is not None:
+            self._brownout.observe_leases(leases)
+            level = self._metrics.brownout_level.labels(model=self._engine.card.id)
+            level.set(self._brownout.level)
 
     def _start(self, lease: Lease) -> None:
         run = JobRun(
@@ -114,6 +135,7 @@ class Worker:
             slots=self._slots,
             metrics=self._metrics,
             pace=self._heartbeat.pace,
+            engine_ready=lambda: self._heartbeat.engine_ready,
             lease_seconds=self._lease_seconds,
         )
         task = asyncio.create_task(run.run())

@@ -159,3 +159,12 @@ async def test_an_ended_job_takes_no_more_writes(queue: JobQueue) -> None:
     with pytest.raises(JobLost):
         await queue.finish(lease, JobCancelled())
     assert [logged.event for logged in await log_of(queue, job.id)][-1] == JobCompleted()
+
+
+async def test_an_attempt_that_counts_is_one_of_the_few(new_queue: NewQueue) -> None:
+    queue = new_queue(QueueLimits(lease_seconds=60, max_attempts=2))
+    job = await queue.submit(request_of())
+    for _ in range(2):
+        await queue.hand_back(await lease_one(queue), counts=True)
+    assert not await queue.lease("w", model="fake", count=1, wait_seconds=0)
+    assert (await queue.job(job.id)).state is JobState.FAILED

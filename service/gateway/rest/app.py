@@ -41,6 +41,7 @@ def create_app(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) 
     async def lifespan(app: FastAPI) -> AsyncGenerator[None]:
         yield
         await services.generation.close()
+        await services.attendance.close()
 
     app = FastAPI(
         title="NFIG Serve",

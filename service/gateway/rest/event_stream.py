@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import random
 import time
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import aclosing, suppress
+from contextlib import aclosing, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +16,11 @@ from prometheus_client import Gauge
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
+from service.gateway.drain import Drain, Leaving
 from service.gateway.rest.connection import ClientGone, while_connected
 
+RECONNECT_MS = (100, 1000)
+"""Within which watchers come back elsewhere when this gateway stops."""
 _JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 """Made once: `json.dumps` makes one per call."""
 
@@ -45,13 +49,16 @@ class EventStream(Response):
         *,
         keepalive_seconds: float,
         clients: Gauge,
+        drain: Drain | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> None:
+        """With a `drain` the stream is one that its watcher can go on with elsewhere."""
         super().__init__(headers={**(headers or {}), **_STREAM_HEADERS})
         del self.headers["content-length"]
         self._events = events
         self._keepalive_seconds = keepalive_seconds
         self._clients = clients
+        self._drain = drain
         self._sent_at = 0.0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -61,6 +68,14 @@ class EventStream(Response):
     async def _send_all(self, send: Send) -> None:
         start = {"status": self.status_code, "headers": self.raw_headers}
         await send({"type": "http.response.start", **start})
+        try:
+            async with self._drain.cut_short() if self._drain else nullcontext():
+                await self._send_events(send)
+        except Leaving:
+            await _send_piece(send, _farewell())
+        await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _send_events(self, send: Send) -> None:
         self._sent_at = time.monotonic()
         pinging = asyncio.create_task(self._ping(send))
         try:
@@ -71,7 +86,6 @@ class EventStream(Response):
         finally:
             pinging.cancel()
             await asyncio.gather(pinging, return_exceptions=True)
-        await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _ping(self, send: Send) -> None:
         """A comment wherever there is no event for `keepalive_seconds`."""
@@ -90,6 +104,12 @@ _STREAM_HEADERS = {
     # Tells nginx and its kin to pass events on as they come.
     "x-accel-buffering": "no",
 }
+
+
+def _farewell() -> bytes:
+    """What a watcher is told who is to come back elsewhere; not all at the same moment."""
+    retry_ms = random.randint(*RECONNECT_MS)  # noqa: S311 (no secret)
+    return f": this gateway is stopping; go on at another\nretry: {retry_ms}\n\n".encode()
 
 
 async def _send_piece(send: Send, piece: bytes) -> None:

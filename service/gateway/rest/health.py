@@ -14,11 +14,13 @@ from prometheus_client.exposition import choose_encoder
 from starlette.requests import Request
 from starlette.responses import Response
 
-from service.errors import QueueUnavailable
+from service.errors import QueueUnavailable, ShuttingDown
 from service.gateway.cards import answered_within
 from service.gateway.rest.services import SharedServices
 
-_NOT_READY: dict[int | str, dict[str, Any]] = {503: {"description": "Redis does not answer."}}
+_NOT_READY: dict[int | str, dict[str, Any]] = {
+    503: {"description": "Redis does not answer, or this gateway is about to stop."}
+}
 
 
 def router() -> APIRouter:
@@ -30,6 +32,8 @@ def router() -> APIRouter:
 
     @routes.get("/health/ready", summary="Requests can be accepted", responses=_NOT_READY)
     async def ready(services: SharedServices) -> dict[str, Any]:
+        if services.drain.begun:
+            raise ShuttingDown("this gateway is about to stop", retry_after_s=1.0)
         await answered_within(services.settings.queue_timeout_seconds, services.queue.ping())
         fleet = await services.fleet.fleet()
         return {

@@ -63,6 +63,7 @@ def router() -> APIRouter:
             _events(request, job, services, after=start),
             keepalive_seconds=services.settings.keepalive_seconds,
             clients=services.metrics.stream_clients,
+            drain=services.drain,
         )
 
     return routes
@@ -73,7 +74,10 @@ async def _events(
 ) -> AsyncGenerator[ServerEvent]:
     addresses = JobAddresses(request, job.id)
     try:
-        async with aclosing(services.jobs.watch(job.id, after=after)) as log:
+        async with (
+            services.attendance.watching(job),
+            aclosing(services.jobs.watch(job.id, after=after)) as log,
+        ):
             async for logged in log:
                 yield job_event(job, logged, addresses)
     except Exception as error:

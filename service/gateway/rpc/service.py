@@ -13,8 +13,9 @@ from contextlib import aclosing
 
 from nfig_proto.v1 import image_generation_pb2 as pb
 from service.domain import LoggedEvent
-from service.errors import InvalidRequest, NotFound
+from service.errors import InvalidRequest, NotFound, ShuttingDown
 from service.gateway.admission import AcceptedJob
+from service.gateway.drain import Leaving
 from service.gateway.idempotency import idempotency_key
 from service.gateway.native_jobs import JobStatus
 from service.gateway.rpc.answers import (
@@ -86,7 +87,10 @@ class ImageGenerationService:
         after = _resume_after(request)
         job = await self._services.jobs.job(_job_id(request.job_id), caller=call.caller)
         with self._services.metrics.stream_clients.track_inprogress():
-            async with aclosing(self._services.jobs.watch(job.id, after=after)) as log:
+            async with (
+                self._services.attendance.watching(job),
+                aclosing(self._until_drained(job.id, after)) as log,
+            ):
                 async for logged in log:
                     shown = request.with_content
                     content = await self._content(job.id, logged) if shown else b""
@@ -99,10 +103,25 @@ class ImageGenerationService:
 
     async def _accept(self, spec: pb.ImageSpec, call: Call) -> AcceptedJob:
         draft = leaving(draft_of(spec), call.seconds_left)
-        accepting = self._services.admission.accept(draft, caller=call.caller)
+        accepting = self._services.admission.accept(draft, caller=call.caller, attached=True)
         accepted = await self._services.generation.own(accepting)
         logger.info("request %s became job %s", call.request_id, accepted.job.id)
         return accepted
+
+    async def _until_drained(self, job_id: str, after: str) -> AsyncGenerator[LoggedEvent]:
+        """The job's log, or what there is until this gateway stops. Raises ShuttingDown."""
+        async with aclosing(self._services.jobs.watch(job_id, after=after)) as log:
+            while True:
+                try:
+                    # Around the wait alone: what is being sent is sent whole.
+                    async with self._services.drain.cut_short():
+                        logged = await anext(log, None)
+                except Leaving:
+                    text = "this gateway is stopping: go on at another after the last event"
+                    raise ShuttingDown(text, retry_after_s=1.0) from None
+                if logged is None:
+                    return
+                yield logged
 
     async def _contents(self, status: JobStatus) -> dict[str, bytes]:
         digests = {image.picture.digest for image in status.images if image.picture is not None}

@@ -15,4 +15,4 @@ if tonumber(facts[4] or 0) < tonumber(ARGV[3]) then
   redis.call('HSET', KEYS[1], progress, ARGV[3])
   redis.call('XADD', KEYS[2], '*', 'event', ARGV[4])
 end
-return facts[3] and 'cancel' or 'ok'
+return (facts[3] or abandoned(KEYS[1])) and 'cancel' or 'ok'

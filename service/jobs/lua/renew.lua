@@ -7,4 +7,4 @@ if facts[1] ~= ARGV[1] or facts[2] ~= 'running' then
   return 'lost'
 end
 redis.call('XCLAIM', KEYS[2], ARGV[2], ARGV[2], 0, facts[4], 'JUSTID')
-return facts[3] and 'cancel' or 'ok'
+return (facts[3] or abandoned(KEYS[1])) and 'cancel' or 'ok'

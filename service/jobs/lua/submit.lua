@@ -4,7 +4,9 @@
 --       milliseconds within which it has to start or -1, tenant, the tenant's max jobs or -1,
 --       priority, bytes that it may come to, budget of bytes or 0, how far the jobs ahead are counted,
 --       prefix of waiting, head start ms;
---       with an idempotency key: fingerprint, prefix of jobs (whose key it is, only its hash knows)
+--       with an idempotency key: fingerprint, prefix of jobs (whose key it is, only its hash knows);
+--       at the very end: who waits for it, or '' for a job that is not attached, and for how many
+--       milliseconds
 -- Returns {'full'}, {'memory'}, {'over'} (the tenant's own limit), {'conflict'},
 -- {'new', created at in microseconds, jobs ahead, jobs of the model that run}, or, of a job that was
 -- there before, {'repeated' or 'known', job id, request, state, created at, attempts}.
@@ -38,6 +40,9 @@ if KEYS[6] then
   redis.call('DEL', KEYS[6]) -- what an expired job may have left, with its time to live
   redis.call('HSET', KEYS[6], 'job', ARGV[2], 'fingerprint', ARGV[16])
   redis.call('HSET', KEYS[1], 'once', KEYS[6]) -- so that both expire together
+end
+if ARGV[#ARGV - 1] ~= '' then
+  attend(KEYS[1], ARGV[#ARGV - 1], ARGV[#ARGV])
 end
 local most = tonumber(ARGV[13])
 local streams, mine = streams_of(ARGV[4], ARGV[10], ARGV[14])

@@ -10,8 +10,8 @@ import asyncio
 import hashlib
 import json
 import socket
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import httpx
@@ -42,6 +42,7 @@ from service.gateway.rest.app import create_app
 from service.jobs.memory_queue import MemoryQueue
 from service.jobs.queue import (
     ANYBODY,
+    Attendee,
     Backlog,
     IdempotencyKey,
     Owner,
@@ -51,6 +52,7 @@ from service.jobs.queue import (
 )
 from service.metrics import Metrics
 from service.settings import GatewaySettings
+from service.worker.brownout import Brownout
 from service.worker.heartbeat import Heartbeat
 from service.worker.learned_pace import LearnedPace
 from service.worker.worker import Worker
@@ -123,6 +125,7 @@ class ScriptedQueue:
         owner: Owner = ANYBODY,
         upload: bytes | None = None,
         footprint: int = 0,
+        attendee: Attendee | None = None,
     ) -> Job:
         await self._answer()
         if self.refuse_submit is not None:
@@ -170,6 +173,13 @@ class ScriptedQueue:
         await self._answer()
         await asyncio.sleep(self.cancel_seconds)
         self.cancelled.append(job_id)
+
+    async def attend(self, job_ids: Sequence[str], attendee: Attendee) -> None:
+        await self._answer()
+
+    async def leave(self, job_id: str, attendee: Attendee) -> None:
+        """Nobody else waits for any job here."""
+        await self.cancel(job_id)
 
     async def events(self, job_id: str, *, after: str = "0") -> AsyncGenerator[LoggedEvent]:
         job = await self.job(job_id)
@@ -293,8 +303,10 @@ def engine() -> FakeEngine:
     return FakeEngine(band_seconds=0.002)
 
 
-@pytest.fixture
-async def queue(engine: FakeEngine) -> AsyncGenerator[MemoryQueue]:
+@asynccontextmanager
+async def drawn_from(
+    engine: FakeEngine, brownout: Brownout | None = None
+) -> AsyncIterator[MemoryQueue]:
     """A queue with a worker behind it."""
     made = MemoryQueue(QueueLimits(max_depth=8))
     await engine.start()
@@ -305,6 +317,7 @@ async def queue(engine: FakeEngine) -> AsyncGenerator[MemoryQueue]:
         engine_name="fake",
         ttl_seconds=5.0,
         pace=LearnedPace(slots=8),
+        brownout=brownout,
     )
     worker = Worker(
         worker_id="w",
@@ -324,6 +337,21 @@ async def queue(engine: FakeEngine) -> AsyncGenerator[MemoryQueue]:
     stop.set()
     await running
     await engine.close()
+
+
+@pytest.fixture
+async def queue(engine: FakeEngine) -> AsyncGenerator[MemoryQueue]:
+    async with drawn_from(engine) as made:
+        yield made
+
+
+@pytest.fixture
+async def browned_out(engine: FakeEngine) -> AsyncGenerator[MemoryQueue]:
+    """One whose worker draws two bands at most of whoever accepts that."""
+    brownout = Brownout(num_bands=engine.card.num_bands, min_bands=2, target_seconds=1e9)
+    brownout.level = 3
+    async with drawn_from(engine, brownout) as made:
+        yield made
 
 
 @pytest.fixture

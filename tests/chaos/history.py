@@ -1,0 +1,156 @@
+"""What happened in a run, as its clients saw it: one record per line of a JSON lines file.
+
+Times are Unix seconds of the machine that all parts ran on, so that they can be compared with the
+milliseconds in events' ids.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+AUDIT = "audit"
+"""The watcher that reads every log at the end, when all faults are over."""
+TERMINAL = frozenset({"job.completed", "job.failed", "job.cancelled"})
+Door = Literal["native", "attached", "cancel"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sent:
+    """A call was made; it has an Answered or an Unanswered of the same number."""
+
+    op: int
+    at: float
+    door: Door
+    shape: str | None = None
+    """Which of the run's requests it asks for."""
+    key: str | None = None
+    """Its idempotency key; the same call sent again has the same."""
+    job: str | None = None
+    """Of a cancellation: what is cancelled."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    op: int
+    at: float
+    status: int
+    code: str | None = None
+    """Of an error."""
+    job: str | None = None
+    has_retry_after: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Unanswered:
+    """The call's connection broke, or its answer says that nobody knows: anything may have come of
+    it."""
+
+    op: int
+    at: float
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Left:
+    """The caller of an attached job hung up on purpose, and nobody else watches the job."""
+
+    at: float
+    job: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A watcher, who asked for all events of a job from the first, was shown one."""
+
+    watcher: str
+    job: str
+    id: str
+    name: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """A job that is in the queue's store at the end."""
+
+    job: str
+    state: str
+    shape: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Undisturbed:
+    """A band that a request consists of, as drawn before the first fault."""
+
+    shape: str
+    image: int
+    band: int
+    digest: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """Something was done to a part, and made good; `recovered` is when the service drew again."""
+
+    at: float
+    kind: str
+    target: str
+    over: float
+    recovered: float
+
+
+Record = Sent | Answered | Unanswered | Left | Seen | Stored | Undisturbed | Fault
+Kind = TypeVar("Kind")
+_KINDS: dict[str, type[Any]] = {
+    kind.__name__: kind
+    for kind in (Sent, Answered, Unanswered, Left, Seen, Stored, Undisturbed, Fault)
+}
+
+
+class History:
+    """All records of a run, in the order in which they were made, and the views that laws take."""
+
+    def __init__(self, records: Iterable[Record]) -> None:
+        self.records = list(records)
+
+    def of(self, kind: type[Kind]) -> list[Kind]:
+        return [record for record in self.records if isinstance(record, kind)]
+
+    @cached_property
+    def views(self) -> Mapping[tuple[str, str], Sequence[Seen]]:
+        """By watcher and job: what was shown, in the order in which it was."""
+        found: defaultdict[tuple[str, str], list[Seen]] = defaultdict(list)
+        for seen in self.of(Seen):
+            found[seen.watcher, seen.job].append(seen)
+        return found
+
+    @cached_property
+    def logs(self) -> Mapping[str, Sequence[Seen]]:
+        """By job that is stored: its whole log."""
+        return {each.job: self.views.get((AUDIT, each.job), ()) for each in self.of(Stored)}
+
+    @cached_property
+    def answers(self) -> Mapping[int, Sequence[Answered | Unanswered]]:
+        found: defaultdict[int, list[Answered | Unanswered]] = defaultdict(list)
+        for record in self.records:
+            if isinstance(record, Answered | Unanswered):
+                found[record.op].append(record)
+        return found
+
+
+def write(records: Iterable[Record], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w", encoding="utf-8") as file:
+        for record in records:
+            file.write(json.dumps({"kind": type(record).__name__, **asdict(record)}) + "\n")
+
+
+def read(path: Path) -> History:
+    lines = map(json.loads, path.read_text(encoding="utf-8").splitlines())
+    return History(_KINDS[line.pop("kind")](**line) for line in lines)
