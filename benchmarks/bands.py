@@ -26,6 +26,7 @@ REQUEST = GenerationRequest(
     deadline_ms=None,
     start_within_ms=None,
     priority="normal",
+    brownout="allow",
 )
 PREVIEW = Picture(digest="d" * 64, num_bytes=5000, format="png", side=64)
 

@@ -1,24 +1,26 @@
-"""`python -m benchmarks.fake_worker BAND_SECONDS MAX_GENERATIONS`: a worker with a fake engine
-that takes its time over each band; the queue comes from the environment, as for any worker."""
+"""`python -m benchmarks.fake_worker PACE SECONDS MAX_GENERATIONS`: a worker with a fake engine that
+takes its time, `SECONDS` over each `band` or over a whole `image`, whichever `PACE` says; the queue
+comes from the environment, as for any worker."""
 
 from __future__ import annotations
 
 import asyncio
 import sys
 
+from benchmarks.paced_engine import PacedEngine
 from service.engine.fake_engine import FakeEngine
 from service.jobs.redis_queue import RedisQueue
 from service.metrics import Metrics
 from service.settings import WorkerSettings, read_settings
+from service.worker.brownout import Brownout
 from service.worker.heartbeat import Heartbeat
 from service.worker.learned_pace import LearnedPace
 from service.worker.worker import Worker
 
 
-async def serve(*, band_seconds: float, max_generations: int) -> None:
+async def serve(engine: FakeEngine, *, max_generations: int) -> None:
     settings = read_settings(WorkerSettings)
     queue = RedisQueue.from_settings(settings)
-    engine = FakeEngine(band_seconds=band_seconds)
     await engine.start()
     heartbeat = Heartbeat(
         queue=queue,
@@ -26,6 +28,7 @@ async def serve(*, band_seconds: float, max_generations: int) -> None:
         worker_id="benchmark",
         engine_name="fake",
         pace=LearnedPace(slots=max_generations),
+        brownout=Brownout.from_settings(settings, num_bands=engine.card.num_bands),
         ttl_seconds=6.0,
     )
     worker = Worker(
@@ -42,5 +45,10 @@ async def serve(*, band_seconds: float, max_generations: int) -> None:
     await worker.run(asyncio.Event())
 
 
+def engine_of(pace: str, seconds: float) -> FakeEngine:
+    return PacedEngine(seconds) if pace == "image" else FakeEngine(band_seconds=seconds)
+
+
 if __name__ == "__main__":
-    asyncio.run(serve(band_seconds=float(sys.argv[1]), max_generations=int(sys.argv[2])))
+    chosen = engine_of(sys.argv[1], float(sys.argv[2]))
+    asyncio.run(serve(chosen, max_generations=int(sys.argv[3])))

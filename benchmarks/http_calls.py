@@ -13,6 +13,7 @@ from service.stack.processes import HOST
 
 @dataclass(frozen=True, kw_only=True)
 class HttpAnswer:
+    status: int
     headers: dict[str, str]
     """By names in small letters."""
     body: bytes
@@ -31,6 +32,12 @@ class KeptConnection:
 
     async def post(self, path: str, body: object) -> HttpAnswer:
         """Raises RuntimeError unless the request was a success."""
+        answer = await self.exchange(path, body)
+        if answer.status // 100 != 2:
+            raise RuntimeError(f"{answer.status}: {answer.body[:500].decode(errors='replace')}")
+        return answer
+
+    async def exchange(self, path: str, body: object) -> HttpAnswer:
         content = json.dumps(body).encode()
         head = (
             f"POST {path} HTTP/1.1\r\nhost: {HOST}\r\ncontent-type: application/json\r\n"
@@ -39,9 +46,7 @@ class KeptConnection:
         self._writer.write(head.encode() + content)
         status, headers = _read_head(await self._reader.readuntil(b"\r\n\r\n"))
         received = await self._reader.readexactly(int(headers["content-length"]))
-        if not status.startswith("HTTP/1.1 2"):
-            raise RuntimeError(f"{status}: {received[:500].decode(errors='replace')}")
-        return HttpAnswer(headers=headers, body=received)
+        return HttpAnswer(status=int(status.split()[1]), headers=headers, body=received)
 
     async def post_json(self, path: str, body: object) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads((await self.post(path, body)).body)

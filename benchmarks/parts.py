@@ -20,7 +20,7 @@ from service.stack.redis_server import start_redis
 
 START_SECONDS = 60.0
 MAX_DEPTH = 1_000_000
-"""No queue of a benchmark is ever full."""
+"""No queue of a benchmark is ever full, unless that is what it measures."""
 _ENVIRONMENT = {"NFIG_MAX_QUEUE_DEPTH": str(MAX_DEPTH)}
 
 
@@ -44,6 +44,7 @@ class Parts:
     folder: Path
     redis_url: str
     gateway: Server
+    environment: Mapping[str, str]
     _stack: ExitStack = field(repr=False)
 
     def queue(self) -> RedisQueue:
@@ -53,7 +54,13 @@ class Parts:
 
     def start_worker(self, *, band_seconds: float, max_generations: int) -> None:
         """Returns once the gateway sees an engine that can draw."""
-        arguments = [str(band_seconds), str(max_generations)]
+        self._start_worker(["band", str(band_seconds), str(max_generations)])
+
+    def start_paced_worker(self, *, image_seconds: float, max_generations: int) -> None:
+        """The same, with bands that take time in proportion to their tokens."""
+        self._start_worker(["image", str(image_seconds), str(max_generations)])
+
+    def _start_worker(self, arguments: list[str]) -> None:
         worker = self._start("worker", "benchmarks.fake_worker", arguments, self._redis())
         url = f"http://{HOST}:{self.gateway.port}"
         wait_until(worker, lambda: engine_ready(url), timeout_seconds=START_SECONDS)
@@ -76,23 +83,30 @@ class Parts:
         return child
 
     def _redis(self) -> dict[str, str]:
-        return {**_ENVIRONMENT, "NFIG_REDIS_URL": self.redis_url}
+        return {**self.environment, "NFIG_REDIS_URL": self.redis_url}
 
 
 @contextmanager
-def running_parts() -> Iterator[Parts]:
-    """A Redis and a gateway. Raises PartFailed."""
+def running_parts(settings: Mapping[str, str] | None = None) -> Iterator[Parts]:
+    """A Redis and a gateway; settings are for worker and gateway. Raises PartFailed."""
+    environment = {**_ENVIRONMENT, **(settings or {})}
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nfig-bench-")))
         redis = start_redis(folder / "redis", folder / "redis.log")
         stack.callback(redis.stop)
         port, grpc_port = free_port(), free_port()
         child, _ = start_gateway(
-            redis.url, port, folder, grpc_port=grpc_port, environment=_ENVIRONMENT
+            redis.url, port, folder, grpc_port=grpc_port, environment=environment
         )
         stack.callback(child.stop)
         gateway = Server(child=child, port=port, grpc_port=grpc_port)
-        yield Parts(folder=folder, redis_url=redis.url, gateway=gateway, _stack=stack)
+        yield Parts(
+            folder=folder,
+            redis_url=redis.url,
+            gateway=gateway,
+            environment=environment,
+            _stack=stack,
+        )
 
 
 async def register_fake(queue: RedisQueue) -> None:

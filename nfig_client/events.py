@@ -59,6 +59,8 @@ class ImageCompleted(Event):
     image_index: int
     bands_completed: int
     picture: Picture
+    shed: bool = False
+    """Bands were left out because demand exceeded capacity."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -70,6 +70,7 @@ class Flows:
                     format=image.picture.format,
                     digest=image.picture.digest,
                     content=content,
+                    shed=image.shed,
                 )
             )
         return Generated(job=ended, images=tuple(images))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any, TypedDict
+from typing import Any, Literal, TypedDict
 
 from nfig_client.records import PictureFormat
 
@@ -27,6 +27,8 @@ class GenerationOptions(TypedDict, total=False):
     """Milliseconds from now: the images have the bands that fit."""
     start_within_ms: int | None
     """Milliseconds from now within which drawing must begin."""
+    brownout: Literal["allow", "never"] | None
+    """Whether fewer bands will do when demand exceeds capacity; allowed if absent."""
     picture_format: PictureFormat | None
     picture_quality: int | None
     idempotency_key: str | None

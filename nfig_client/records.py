@@ -35,6 +35,8 @@ class JobImage:
     bands_completed: int
     picture: Picture | None
     """None until it is complete."""
+    shed: bool = False
+    """It is complete without some of its bands because demand exceeded capacity."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +96,8 @@ class Image:
     digest: str
     """SHA-256 of `content`."""
     content: bytes
+    shed: bool = False
+    """Bands were left out because demand exceeded capacity."""
 
     def save(self, path: str | Path) -> None:
         """Writes the file as it is; its format is not looked up from the name."""

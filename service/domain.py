@@ -11,6 +11,8 @@ from enum import StrEnum
 from typing import Literal
 
 PictureFormat = Literal["png", "jpeg", "webp"]
+BrownoutConsent = Literal["allow", "never"]
+"""Whether fewer bands will do when demand exceeds capacity."""
 
 Priority = Literal["high", "normal", "low"]
 PRIORITIES: tuple[Priority, ...] = ("high", "normal", "low")
@@ -112,6 +114,13 @@ class GenerationRequest:
     """Milliseconds from acceptance to the first lease, without which the job fails."""
     priority: Priority
     """Who goes first where jobs wait; see `QueueLimits.head_start_seconds`."""
+    brownout: BrownoutConsent
+
+    def bands_within(self, max_bands: int | None) -> int:
+        """Bands to draw where nobody shall have more than `max_bands`; None: no such limit."""
+        if max_bands is None or self.brownout == "never":
+            return self.bands
+        return min(self.bands, max(max_bands, self.keep_bands or 1))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,6 +188,8 @@ class ImageCompleted:
     image_index: int
     picture: Picture
     bands_completed: int
+    shed: bool = False
+    """Bands were left out because demand exceeded capacity."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -57,15 +57,29 @@ class Metrics:
         self.previews_dropped = Counter(
             "nfig_previews_dropped_total", "Previews given up under load", ["model"], registry=r
         )
+        self.job_redeliveries = Counter(
+            "nfig_job_redeliveries_total", "Leases after the first", ["model"], registry=r
+        )
+        self.jobs_refused = Counter(
+            "nfig_jobs_refused_total", "Requests refused at the door", ["reason"], registry=r
+        )
+        self._add_saving()
+
+    def _add_saving(self) -> None:
+        """What is left out for a deadline or in a brownout."""
+        r = self.registry
         self.bands_saved = Counter(
             "nfig_bands_saved_total",
             "Bands that were asked for and left out, by reason",
             ["model", "reason"],
             registry=r,
         )
-        self.job_redeliveries = Counter(
-            "nfig_job_redeliveries_total", "Leases after the first", ["model"], registry=r
+        self.brownout_level = Gauge(
+            "nfig_brownout_level",
+            "Bands that this worker leaves out on average, of requests that accept fewer",
+            ["model"],
+            registry=r,
         )
-        self.jobs_refused = Counter(
-            "nfig_jobs_refused_total", "Requests refused at the door", ["reason"], registry=r
+        self.jobs_browned_out = Counter(
+            "nfig_jobs_browned_out_total", "Jobs that got fewer bands", ["model"], registry=r
         )

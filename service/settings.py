@@ -34,6 +34,8 @@ class QueueSettings(BaseSettings):
     leaves it to four fifths of Redis' own `maxmemory`."""
     lease_seconds: float = Field(default=15.0, gt=0)
     """A worker that is silent for this long loses its jobs."""
+    brownout_extra_depth: int = Field(default=0, ge=0)
+    """Jobs beyond the queue's depth that are let in if they accept fewer bands."""
     max_attempts: int = Field(default=3, ge=1)
     """Leases a job may have before it fails."""
     retention_seconds: float = Field(default=3600.0, gt=0)
@@ -53,6 +55,10 @@ class WorkerSettings(QueueSettings):
     """Checkpoint folder, for the torch engine."""
     max_generations: int = Field(default=16, ge=1)
     """Images drawn at once."""
+    brownout_min_bands: int | None = Field(default=None, ge=1)
+    """The fewest bands to which images are cut when demand exceeds capacity; unset: never."""
+    brownout_target_seconds: float = Field(default=0.5, gt=0)
+    """Bands are shed when jobs wait for longer than this."""
     grace_seconds: float = Field(default=10.0, ge=0)
     """How long running jobs may go on after SIGTERM before they are handed back."""
     worker_host: str = "127.0.0.1"

@@ -21,6 +21,7 @@ _PLAIN = GenerationRequest(
     deadline_ms=None,
     start_within_ms=None,
     priority="normal",
+    brownout="allow",
 )
 
 

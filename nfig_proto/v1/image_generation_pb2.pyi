@@ -10,6 +10,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Brownout(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    BROWNOUT_UNSPECIFIED: _ClassVar[Brownout]
+    BROWNOUT_ALLOW: _ClassVar[Brownout]
+    BROWNOUT_NEVER: _ClassVar[Brownout]
+
 class PictureFormat(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     PICTURE_FORMAT_UNSPECIFIED: _ClassVar[PictureFormat]
@@ -32,6 +38,9 @@ class EngineState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ENGINE_STATE_READY: _ClassVar[EngineState]
     ENGINE_STATE_NOT_READY: _ClassVar[EngineState]
     ENGINE_STATE_ABSENT: _ClassVar[EngineState]
+BROWNOUT_UNSPECIFIED: Brownout
+BROWNOUT_ALLOW: Brownout
+BROWNOUT_NEVER: Brownout
 PICTURE_FORMAT_UNSPECIFIED: PictureFormat
 PICTURE_FORMAT_PNG: PictureFormat
 PICTURE_FORMAT_JPEG: PictureFormat
@@ -48,7 +57,7 @@ ENGINE_STATE_NOT_READY: EngineState
 ENGINE_STATE_ABSENT: EngineState
 
 class ImageSpec(_message.Message):
-    __slots__ = ("class_label", "class_name", "model", "num_images", "seed", "guidance_scale", "top_k", "top_p", "temperature", "bands", "previews", "picture_format", "picture_quality", "deadline_ms", "start_within_ms")
+    __slots__ = ("class_label", "class_name", "model", "num_images", "seed", "guidance_scale", "top_k", "top_p", "temperature", "bands", "previews", "picture_format", "picture_quality", "deadline_ms", "start_within_ms", "brownout")
     CLASS_LABEL_FIELD_NUMBER: _ClassVar[int]
     CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -64,6 +73,7 @@ class ImageSpec(_message.Message):
     PICTURE_QUALITY_FIELD_NUMBER: _ClassVar[int]
     DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
     START_WITHIN_MS_FIELD_NUMBER: _ClassVar[int]
+    BROWNOUT_FIELD_NUMBER: _ClassVar[int]
     class_label: int
     class_name: str
     model: str
@@ -79,7 +89,8 @@ class ImageSpec(_message.Message):
     picture_quality: int
     deadline_ms: int
     start_within_ms: int
-    def __init__(self, class_label: _Optional[int] = ..., class_name: _Optional[str] = ..., model: _Optional[str] = ..., num_images: _Optional[int] = ..., seed: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., top_k: _Optional[int] = ..., top_p: _Optional[float] = ..., temperature: _Optional[float] = ..., bands: _Optional[int] = ..., previews: _Optional[int] = ..., picture_format: _Optional[_Union[PictureFormat, str]] = ..., picture_quality: _Optional[int] = ..., deadline_ms: _Optional[int] = ..., start_within_ms: _Optional[int] = ...) -> None: ...
+    brownout: Brownout
+    def __init__(self, class_label: _Optional[int] = ..., class_name: _Optional[str] = ..., model: _Optional[str] = ..., num_images: _Optional[int] = ..., seed: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., top_k: _Optional[int] = ..., top_p: _Optional[float] = ..., temperature: _Optional[float] = ..., bands: _Optional[int] = ..., previews: _Optional[int] = ..., picture_format: _Optional[_Union[PictureFormat, str]] = ..., picture_quality: _Optional[int] = ..., deadline_ms: _Optional[int] = ..., start_within_ms: _Optional[int] = ..., brownout: _Optional[_Union[Brownout, str]] = ...) -> None: ...
 
 class Picture(_message.Message):
     __slots__ = ("digest", "num_bytes", "format", "side", "content")
@@ -156,16 +167,18 @@ class DrawnBand(_message.Message):
     def __init__(self, image_index: _Optional[int] = ..., band: _Optional[int] = ..., seconds: _Optional[float] = ..., preview: _Optional[_Union[Picture, _Mapping]] = ...) -> None: ...
 
 class Image(_message.Message):
-    __slots__ = ("image_index", "bands_completed", "band_seconds", "picture")
+    __slots__ = ("image_index", "bands_completed", "band_seconds", "picture", "shed")
     IMAGE_INDEX_FIELD_NUMBER: _ClassVar[int]
     BANDS_COMPLETED_FIELD_NUMBER: _ClassVar[int]
     BAND_SECONDS_FIELD_NUMBER: _ClassVar[int]
     PICTURE_FIELD_NUMBER: _ClassVar[int]
+    SHED_FIELD_NUMBER: _ClassVar[int]
     image_index: int
     bands_completed: int
     band_seconds: _containers.RepeatedScalarFieldContainer[float]
     picture: Picture
-    def __init__(self, image_index: _Optional[int] = ..., bands_completed: _Optional[int] = ..., band_seconds: _Optional[_Iterable[float]] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ...) -> None: ...
+    shed: bool
+    def __init__(self, image_index: _Optional[int] = ..., bands_completed: _Optional[int] = ..., band_seconds: _Optional[_Iterable[float]] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ..., shed: _Optional[bool] = ...) -> None: ...
 
 class CreateJobRequest(_message.Message):
     __slots__ = ("spec", "idempotency_key")
@@ -268,14 +281,16 @@ class BandCompleted(_message.Message):
     def __init__(self, image_index: _Optional[int] = ..., band: _Optional[int] = ..., token_digest: _Optional[str] = ..., seconds: _Optional[float] = ..., batch_size: _Optional[int] = ..., preview: _Optional[_Union[Picture, _Mapping]] = ...) -> None: ...
 
 class ImageCompleted(_message.Message):
-    __slots__ = ("image_index", "bands_completed", "picture")
+    __slots__ = ("image_index", "bands_completed", "picture", "shed")
     IMAGE_INDEX_FIELD_NUMBER: _ClassVar[int]
     BANDS_COMPLETED_FIELD_NUMBER: _ClassVar[int]
     PICTURE_FIELD_NUMBER: _ClassVar[int]
+    SHED_FIELD_NUMBER: _ClassVar[int]
     image_index: int
     bands_completed: int
     picture: Picture
-    def __init__(self, image_index: _Optional[int] = ..., bands_completed: _Optional[int] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ...) -> None: ...
+    shed: bool
+    def __init__(self, image_index: _Optional[int] = ..., bands_completed: _Optional[int] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ..., shed: _Optional[bool] = ...) -> None: ...
 
 class JobCompleted(_message.Message):
     __slots__ = ()
@@ -296,7 +311,7 @@ class JobCancelled(_message.Message):
     def __init__(self) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("id", "state", "created_at", "position", "model", "class_label", "num_images", "seed", "bands", "images", "error", "estimated_start_ms", "estimated_end_ms", "deadline_ms", "start_within_ms", "keep_bands")
+    __slots__ = ("id", "state", "created_at", "position", "model", "class_label", "num_images", "seed", "bands", "images", "error", "estimated_start_ms", "estimated_end_ms", "deadline_ms", "start_within_ms", "keep_bands", "brownout")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -313,6 +328,7 @@ class Job(_message.Message):
     DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
     START_WITHIN_MS_FIELD_NUMBER: _ClassVar[int]
     KEEP_BANDS_FIELD_NUMBER: _ClassVar[int]
+    BROWNOUT_FIELD_NUMBER: _ClassVar[int]
     id: str
     state: JobState
     created_at: _timestamp_pb2.Timestamp
@@ -329,17 +345,20 @@ class Job(_message.Message):
     deadline_ms: int
     start_within_ms: int
     keep_bands: int
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., position: _Optional[int] = ..., model: _Optional[str] = ..., class_label: _Optional[int] = ..., num_images: _Optional[int] = ..., seed: _Optional[int] = ..., bands: _Optional[int] = ..., images: _Optional[_Iterable[_Union[JobImage, _Mapping]]] = ..., error: _Optional[_Union[JobFailed, _Mapping]] = ..., estimated_start_ms: _Optional[float] = ..., estimated_end_ms: _Optional[float] = ..., deadline_ms: _Optional[int] = ..., start_within_ms: _Optional[int] = ..., keep_bands: _Optional[int] = ...) -> None: ...
+    brownout: Brownout
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., position: _Optional[int] = ..., model: _Optional[str] = ..., class_label: _Optional[int] = ..., num_images: _Optional[int] = ..., seed: _Optional[int] = ..., bands: _Optional[int] = ..., images: _Optional[_Iterable[_Union[JobImage, _Mapping]]] = ..., error: _Optional[_Union[JobFailed, _Mapping]] = ..., estimated_start_ms: _Optional[float] = ..., estimated_end_ms: _Optional[float] = ..., deadline_ms: _Optional[int] = ..., start_within_ms: _Optional[int] = ..., keep_bands: _Optional[int] = ..., brownout: _Optional[_Union[Brownout, str]] = ...) -> None: ...
 
 class JobImage(_message.Message):
-    __slots__ = ("image_index", "bands_completed", "picture")
+    __slots__ = ("image_index", "bands_completed", "picture", "shed")
     IMAGE_INDEX_FIELD_NUMBER: _ClassVar[int]
     BANDS_COMPLETED_FIELD_NUMBER: _ClassVar[int]
     PICTURE_FIELD_NUMBER: _ClassVar[int]
+    SHED_FIELD_NUMBER: _ClassVar[int]
     image_index: int
     bands_completed: int
     picture: Picture
-    def __init__(self, image_index: _Optional[int] = ..., bands_completed: _Optional[int] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ...) -> None: ...
+    shed: bool
+    def __init__(self, image_index: _Optional[int] = ..., bands_completed: _Optional[int] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ..., shed: _Optional[bool] = ...) -> None: ...
 
 class ListModelsRequest(_message.Message):
     __slots__ = ()

@@ -10,7 +10,7 @@ from service.gateway.access.principal import Principal
 from service.gateway.attendance import Attendance
 from service.gateway.cards import Fleet, FleetCache, answered_within
 from service.gateway.drafts import Draft, complete
-from service.gateway.estimates import check_time
+from service.gateway.estimates import Outlook, check_time
 from service.gateway.uploads import Uploads
 from service.jobs.footprint import footprint
 from service.jobs.progress import start_limit_ms
@@ -93,11 +93,11 @@ class Admission:
         await self._require_time(draft, request, fleet)
         # Last, because nothing here costs as much.
         upload = await self._uploads.pixels(draft, side=card.image_size)
-        size = footprint(request, image_size=card.image_size)
         attendee = self._attendance.attendee if attached else None
+        size = footprint(request, image_size=card.image_size)
         submission = await answered_within(
             2 * self._settings.queue_timeout_seconds,
-            self._submit(request, caller, once, upload, size, attendee),
+            self._submit(request, caller, once, upload, attendee, size),
         )
         return AcceptedJob(
             job=submission.job,
@@ -115,7 +115,8 @@ class Admission:
             self._settings.queue_timeout_seconds,
             self._queue.backlog(request.model, ahead_of=request.priority),
         )
-        check_time(draft, request, pace=pace, backlog=backlog)
+        shedding = fleet.shedding(request.model)
+        check_time(draft, request, Outlook(pace=pace, backlog=backlog, shedding=shedding))
 
     async def _submit(
         self,
@@ -123,15 +124,13 @@ class Admission:
         caller: Principal,
         once: IdempotencyKey | None,
         upload: bytes | None,
-        size: int,
         attendee: Attendee | None,
+        size: int,
     ) -> Submission:
-        if upload is None:
-            return await self._queue.submit_once(
-                request, once, owner=caller.owner, footprint=size, attendee=attendee
-            )
-        assert once is None, "no door takes an image and an idempotency key"
+        if upload is None and attendee is None:
+            return await self._queue.submit_once(request, once, owner=caller.owner, footprint=size)
+        assert once is None, "no door takes an idempotency key with an image or for who waits"
         job = await self._queue.submit(
-            request, owner=caller.owner, upload=upload, footprint=size, attendee=attendee
+            request, owner=caller.owner, upload=upload, attendee=attendee, footprint=size
         )
         return Submission(job=job)

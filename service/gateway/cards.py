@@ -11,7 +11,7 @@ from typing import Literal, TypeVar
 from service.domain import ModelCard
 from service.errors import EngineUnavailable, QueueUnavailable, UnknownModel
 from service.jobs.pace import Pace, mean_pace
-from service.jobs.queue import JobQueue, WorkerStatus
+from service.jobs.queue import JobQueue, Shedding, WorkerStatus
 
 T = TypeVar("T")
 EngineState = Literal["ready", "not_ready", "absent"]
@@ -75,6 +75,17 @@ class Fleet:
             if worker.pace is not None:
                 known[worker.model].append(worker.pace)
         return {model: mean_pace(paces) for model, paces in known.items() if paces}
+
+    def shedding(self, model: str) -> Shedding | None:
+        """How that worker sheds bands which does so least; None where one of them does not."""
+        ways = [worker.shedding for worker in self._able(model)]
+        allowed = [way for way in ways if way is not None]
+        if not ways or len(allowed) < len(ways):
+            return None
+        return max(allowed, key=lambda way: way.min_bands)
+
+    def _able(self, model: str) -> list[WorkerStatus]:
+        return [each for each in self.workers if each.model == model and each.engine_ready]
 
 
 class FleetCache:

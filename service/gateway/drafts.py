@@ -12,7 +12,14 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from service.domain import GenerationRequest, ModelCard, PictureFormat, Priority, Sampling
+from service.domain import (
+    BrownoutConsent,
+    GenerationRequest,
+    ModelCard,
+    PictureFormat,
+    Priority,
+    Sampling,
+)
 from service.errors import InvalidRequest, UnknownClass
 
 MAX_SEED = 2**63 - 1
@@ -53,6 +60,7 @@ class Draft:
     """As in `GenerationRequest`."""
     start_within_ms: int | None = None
     priority: Priority | None = None
+    brownout: BrownoutConsent | None = None
     names: Mapping[str, str] = field(default_factory=dict)
     """What the front door calls a field, where it is not what we call it here."""
 
@@ -82,6 +90,7 @@ def complete(draft: Draft, card: ModelCard, *, max_images: int) -> GenerationReq
         deadline_ms=_limit_ms(draft, "deadline_ms"),
         start_within_ms=_limit_ms(draft, "start_within_ms"),
         priority=draft.priority or "normal",
+        brownout=draft.brownout or "allow",
     )
 
 

@@ -46,6 +46,8 @@ class ImageProgress:
     bands_completed: int
     picture: Picture | None
     """None until the image is complete."""
+    shed: bool = False
+    """As in `ImageCompleted`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -186,24 +188,32 @@ class NativeJobs:
 
 
 def _status_of(job: Job, *, history: Sequence[LoggedEvent], position: int | None) -> JobStatus:
-    bands = dict.fromkeys(range(job.request.num_images), 0)
-    pictures: dict[int, Picture] = {}
+    images = [
+        ImageProgress(image_index=index, bands_completed=0, picture=None)
+        for index in range(job.request.num_images)
+    ]
     failure = None
     for event in (logged.event for logged in history):
-        if isinstance(event, BandCompleted):
-            bands[event.image_index] = event.band + 1
-        elif isinstance(event, ImageCompleted):
-            bands[event.image_index] = event.bands_completed
-            pictures[event.image_index] = event.picture
+        if isinstance(event, BandCompleted | ImageCompleted):
+            images[event.image_index] = _progress(event)
         elif isinstance(event, JobCompleted | JobFailed | JobCancelled):
             job = replace(job, state=state_after(event))
             failure = event if isinstance(event, JobFailed) else None
     return JobStatus(
         job=job,
         position=position if job.state is JobState.QUEUED else None,
-        images=tuple(
-            ImageProgress(image_index=index, bands_completed=count, picture=pictures.get(index))
-            for index, count in bands.items()
-        ),
+        images=tuple(images),
         failure=failure,
+    )
+
+
+def _progress(event: BandCompleted | ImageCompleted) -> ImageProgress:
+    index = event.image_index
+    if isinstance(event, BandCompleted):
+        return ImageProgress(image_index=index, bands_completed=event.band + 1, picture=None)
+    return ImageProgress(
+        image_index=index,
+        bands_completed=event.bands_completed,
+        picture=event.picture,
+        shed=event.shed,
     )

@@ -70,6 +70,8 @@ class FinishedImage:
 
     image_index: int
     bands_completed: int
+    shed: bool
+    """As in `ImageCompleted`."""
     band_seconds: tuple[float, ...]
     """Time of each band's step where it ran; what was logged, in band order."""
     at: float
@@ -197,6 +199,7 @@ class ImageGeneration:
             return FinishedImage(
                 image_index=event.image_index,
                 bands_completed=event.bands_completed,
+                shed=event.shed,
                 # A takeover close to its deadline may complete fewer than were logged before it.
                 band_seconds=tuple(band_seconds[event.image_index][: event.bands_completed]),
                 at=logged.at,

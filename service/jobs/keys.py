@@ -17,10 +17,10 @@ LOG_SUFFIX = ":log"
 PICTURES_SUFFIX = ":pictures"
 UPLOAD_SUFFIX = ":upload"
 """`ending.lua` knows it too."""
-ATTENDANCE_SUFFIX = ":attendance"
-"""`attendance.lua` and `ending.lua` know it too."""
 PROMISED_SUFFIX = ":bytes"
 """`accepting.lua` and `ending.lua` know it too."""
+ATTENDANCE_SUFFIX = ":attendance"
+"""`attendance.lua` and `ending.lua` know it too."""
 
 
 @dataclass(frozen=True, kw_only=True)

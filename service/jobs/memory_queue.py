@@ -72,13 +72,17 @@ class MemoryQueue(MemoryStore):
         *,
         owner: Owner = ANYBODY,
         upload: bytes | None = None,
-        footprint: int = 0,
         attendee: Attendee | None = None,
+        footprint: int = 0,
     ) -> Job:
         self._require_job_of(owner)
-        return await self._accept(
-            request, owner.tenant, upload=upload, footprint=footprint, attendee=attendee
+        attached = attendee is not None
+        job = await self._accept(
+            request, owner.tenant, upload=upload, footprint=footprint, attached=attached
         )
+        if attendee is not None:
+            await self.attend([job.id], attendee)
+        return job
 
     async def submit_once(
         self,
@@ -87,15 +91,12 @@ class MemoryQueue(MemoryStore):
         *,
         owner: Owner = ANYBODY,
         footprint: int = 0,
-        attendee: Attendee | None = None,
     ) -> Submission:
         taken = None if once is None else await self.submitted(once, tenant=owner.tenant)
         if taken is not None:
             return Submission(job=taken, replayed=True)
         self._require_job_of(owner)
-        job = await self._accept(
-            request, owner.tenant, once=once, footprint=footprint, attendee=attendee
-        )
+        job = await self._accept(request, owner.tenant, once=once, footprint=footprint)
         return Submission(job=job, standing=self._standing(job))
 
     def _standing(self, job: Job) -> Standing:
@@ -136,9 +137,9 @@ class MemoryQueue(MemoryStore):
         once: IdempotencyKey | None = None,
         upload: bytes | None = None,
         footprint: int,
-        attendee: Attendee | None = None,
+        attached: bool = False,
     ) -> Job:
-        await self._require_room(footprint)
+        await self._require_room(request, footprint)
         now = self._clock()
         job = Job(
             id=uuid.uuid4().hex,
@@ -146,7 +147,7 @@ class MemoryQueue(MemoryStore):
             state=JobState.QUEUED,
             created_at=now,
             tenant=tenant,
-            attached=attendee is not None,
+            attached=attached,
         )
         limit = start_limit_ms(request)
         record = Record(
@@ -158,8 +159,6 @@ class MemoryQueue(MemoryStore):
             upload_until=now + self._limits.upload_seconds,
         )
         self._records[job.id] = self._outstanding[job.id] = record
-        if attendee is not None:
-            await self.attend([job.id], attendee)
         await self._append(record, JobQueued())
         return job
 
@@ -255,11 +254,17 @@ class MemoryQueue(MemoryStore):
         self._workers.pop(worker_id, None)
 
     async def lease(
-        self, worker_id: str, *, model: str, count: int, wait_seconds: float
+        self,
+        worker_id: str,
+        *,
+        model: str,
+        count: int,
+        wait_seconds: float,
+        max_bands: int | None = None,
     ) -> Sequence[Lease]:
         deadline = time.monotonic() + wait_seconds
         while True:
-            leases = await self._lease_now(worker_id, model=model, count=count)
+            leases = await self._lease_now(worker_id, model, count, max_bands)
             if leases or time.monotonic() >= deadline:
                 return leases
             await asyncio.sleep(0.005)
@@ -323,13 +328,15 @@ class MemoryQueue(MemoryStore):
     async def close(self) -> None:
         return None
 
-    async def _lease_now(self, worker_id: str, *, model: str, count: int) -> list[Lease]:
+    async def _lease_now(
+        self, worker_id: str, model: str, count: int, max_bands: int | None
+    ) -> list[Lease]:
         leases: list[Lease] = []
         for record in self._in_turn(model):
             if len(leases) == count:
                 break
             if self._is_free(record):
-                lease = await self._start(record, worker_id)
+                lease = await self._start(record, worker_id, max_bands)
                 leases += [lease] if lease else []
         return leases
 
@@ -338,7 +345,7 @@ class MemoryQueue(MemoryStore):
         state = record.job.state
         return state is JobState.QUEUED or (state is JobState.RUNNING and lapsed)
 
-    async def _start(self, record: Record, worker_id: str) -> Lease | None:
+    async def _start(self, record: Record, worker_id: str, max_bands: int | None) -> Lease | None:
         if record.is_unwanted(self._clock()):
             await self._end(record, JobCancelled())
             return None
@@ -350,13 +357,21 @@ class MemoryQueue(MemoryStore):
             await self._end(record, NOT_STARTED)
             return None
         record.start_by = None
+        if record.epoch == 0:
+            record.max_bands = max_bands
         attempts = record.job.attempts + 1
         self._pass(record, JobState.RUNNING, attempts=attempts)
         record.epoch += 1
         record.worker_id = worker_id
         record.lease_until = now + self._limits.lease_seconds
         await self._append(record, JobStarted(attempt=attempts))
-        return Lease(job=record.job, worker_id=worker_id, epoch=record.epoch, leased_at=now)
+        return Lease(
+            job=record.job,
+            worker_id=worker_id,
+            epoch=record.epoch,
+            leased_at=now,
+            max_bands=record.max_bands,
+        )
 
     def _grave(self, job_id: str) -> Grave:
         self._expire()

@@ -35,6 +35,8 @@ class Record:
     cancel_wanted: bool = False
     start_by: float | None = None
     """Until its first lease."""
+    max_bands: int | None = None
+    """From its first lease on."""
     progress: dict[int, int] = field(default_factory=dict)
     log: list[LoggedEvent] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
@@ -94,10 +96,11 @@ class MemoryStore:
             most=self._limits.memory_bytes or None,
         )
 
-    async def _require_room(self, footprint: int) -> None:
+    async def _require_room(self, request: GenerationRequest, footprint: int) -> None:
         """Raises QueueFull."""
-        if len(self._outstanding) >= self._limits.max_depth:
-            raise depth_reached(self._limits.max_depth)
+        depth = self._limits.depth_for(request)
+        if len(self._outstanding) >= depth:
+            raise depth_reached(depth)
         memory = await self.memory()
         if memory.most and memory.used + memory.promised + footprint > memory.most:
             raise out_of_memory()

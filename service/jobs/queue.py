@@ -39,6 +39,8 @@ class QueueLimits:
     """Jobs waiting or running; one more is refused with QueueFull."""
     lease_seconds: float = 15.0
     """A lease that is not renewed for this long may be taken over."""
+    extra_depth: int = 0
+    """So many more are let in if they accept fewer bands."""
     max_attempts: int = 3
     """Leases a job may have before it fails."""
     retention_seconds: float = 3600.0
@@ -55,6 +57,11 @@ class QueueLimits:
     """One more pushes the oldest out."""
     dead_letter_seconds: float = 7 * 86_400.0
     """After the last of them, how long dead letters are kept."""
+
+    def depth_for(self, request: GenerationRequest) -> int:
+        """How many jobs may be there before this request is refused."""
+        consents = request.brownout == "allow"
+        return self.max_depth + (self.extra_depth if consents else 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,10 +114,6 @@ class Attendee:
     seconds: float
     """Without a word for this long it counts as gone."""
 
-    @property
-    def milliseconds(self) -> int:
-        return int(self.seconds * 1000)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Lease:
@@ -123,6 +126,25 @@ class Lease:
     leased_at: float
     """Unix seconds on the queue's clock, as `Job.created_at`: how old the job is, whatever the
     worker's own clock says."""
+    max_bands: int | None = None
+    """What the job's first lease said that it may have at most, if it consents."""
+
+    @property
+    def bands(self) -> int:
+        """Bands to draw of each image."""
+        return self.job.request.bands_within(self.max_bands)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shedding:
+    """How a worker sheds bands when demand exceeds capacity."""
+
+    min_bands: int
+    """The fewest bands that it goes down to."""
+    target_seconds: float
+    """It begins when jobs wait for longer than this."""
+    fewest_now: int
+    """What a job that consents may get by now; the model's number of bands in quiet times."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,6 +157,8 @@ class WorkerStatus:
     engine_ready: bool
     pace: Pace | None = None
     """None until it has been measured."""
+    shedding: Shedding | None = None
+    """None where its operator does not allow it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -194,7 +218,6 @@ class JobQueue(Protocol):
         *,
         owner: Owner = ANYBODY,
         footprint: int = 0,
-        attendee: Attendee | None = None,
     ) -> Submission:
         """As `submit`, and tells where the job stands. But if a job of the tenant that is still
         kept has taken the key: that job, in the same atomic step, even if no other would be
@@ -271,12 +294,22 @@ class JobQueue(Protocol):
         """Forgets a worker now, instead of when its heartbeat expires."""
 
     async def lease(
-        self, worker_id: str, *, model: str, count: int, wait_seconds: float
+        self,
+        worker_id: str,
+        *,
+        model: str,
+        count: int,
+        wait_seconds: float,
+        max_bands: int | None = None,
     ) -> Sequence[Lease]:
         """Up to `count` jobs of the model: those whose holder let its lease lapse or handed them
         back, then waiting ones by acceptance less their priority's head start. Jobs beyond
         `max_attempts` are failed on the way and become dead letters; failed are those, too, whose
-        time to start for the first time (`progress.start_limit_ms`) has passed."""
+        time to start for the first time (`progress.start_limit_ms`) has passed.
+
+        `max_bands` is written down with a job's first lease and told by every later one, so that
+        a takeover draws as many bands.
+        """
 
     async def upload(self, job_id: str) -> bytes:
         """The image that was submitted with a job that has not ended. Raises NotFound."""

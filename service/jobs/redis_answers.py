@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 from service.domain import ANONYMOUS, Job, JobState
 from service.errors import JobLost
 from service.jobs import codec
 from service.jobs.progress import depth_reached, out_of_memory
-from service.jobs.queue import Lease, QueueLimits
+from service.jobs.queue import Lease
 
 
 def job_of(
@@ -31,10 +34,31 @@ def job_of(
     )
 
 
-def require_room(answer: bytes, limits: QueueLimits) -> None:
-    """What a script that accepts a job answers. Raises QueueFull."""
+def lease_of(facts: Sequence[Any], *, worker_id: str) -> Lease:
+    """One job as `lease.lua` tells of it. Raises ValueError if the request cannot be read."""
+    job_id, request, created, epoch, attempts, tenant, now, _, attached, max_bands = facts
+    return Lease(
+        job=job_of(
+            job_id.decode(),
+            request,
+            b"running",
+            created,
+            attempts,
+            tenant,
+            attached=bool(attached),
+        ),
+        worker_id=worker_id,
+        epoch=epoch,
+        leased_at=int(now) / 1e6,
+        max_bands=int(max_bands) or None,
+    )
+
+
+def require_room(answer: bytes, depth: int) -> None:
+    """What a script that accepts a job answers, given the depth that it was told. Raises
+    QueueFull."""
     if answer == b"full":
-        raise depth_reached(limits.max_depth)
+        raise depth_reached(depth)
     if answer == b"memory":
         raise out_of_memory()
 

@@ -48,8 +48,8 @@ class RedisGatewayVerbs(RedisStore):
         *,
         owner: Owner = ANYBODY,
         upload: bytes | None = None,
-        footprint: int = 0,
         attendee: Attendee | None = None,
+        footprint: int = 0,
     ) -> Job:
         job_id = uuid.uuid4().hex
         async with self._uploads.kept_for(job_id, upload):
@@ -65,11 +65,10 @@ class RedisGatewayVerbs(RedisStore):
         *,
         owner: Owner = ANYBODY,
         footprint: int = 0,
-        attendee: Attendee | None = None,
     ) -> Submission:
         job_id = uuid.uuid4().hex
         return await self._submissions.submit(
-            job_id, request, owner=owner, once=once, footprint=footprint, attendee=attendee
+            job_id, request, owner=owner, once=once, footprint=footprint
         )
 
     async def submitted(self, once: IdempotencyKey, *, tenant: str) -> Job | None:
@@ -122,7 +121,7 @@ class RedisGatewayVerbs(RedisStore):
 
     async def backlog(self, model: str, *, ahead_of: Priority | None = None) -> Backlog:
         place = PRIORITIES.index(ahead_of or "low") + 1
-        most = self._limits.max_depth
+        most = self._limits.max_depth + self._limits.extra_depth
         with unavailable():
             waiting, running, ahead = await self._scripts.backlog(
                 keys=self._keys.all_waiting(model), args=[GROUP, most, place, self._head_start_ms]
@@ -161,16 +160,17 @@ class RedisGatewayVerbs(RedisStore):
             with unavailable():
                 await self._scripts.attend(
                     keys=keys[start : start + ATTENDED_AT_ONCE],
-                    args=[attendee.id, attendee.milliseconds],
+                    args=[attendee.id, _milliseconds(attendee)],
                 )
 
     async def leave(self, job_id: str, attendee: Attendee) -> None:
         with suppress(NotFound):
-            model = (await self.job(job_id)).request.model
+            request = (await self.job(job_id)).request
+            waiting = self._keys.waiting(request.model, request.priority)
             cancelled = codec.encode_event(JobCancelled())
             with unavailable():
                 await self._scripts.leave(
-                    keys=self._keys_to_end(job_id, model),
+                    keys=self._keys_to_end(job_id, waiting),
                     args=[GROUP, job_id, cancelled, self._retention_ms, attendee.id],
                 )
 
@@ -185,3 +185,7 @@ class RedisGatewayVerbs(RedisStore):
     async def workers(self) -> Sequence[WorkerStatus]:
         workers = [codec.decode_worker(text) for text in await self._workers.texts()]
         return sorted(workers, key=lambda worker: worker.worker_id)
+
+
+def _milliseconds(attendee: Attendee) -> int:
+    return int(attendee.seconds * 1000)

@@ -39,7 +39,7 @@ class RedisOperatorVerbs(RedisStore):
             raise no_letter(job_id)
         if answer[0] == b"expired":
             raise no_upload(job_id)
-        require_room(answer[0], self._limits)
+        require_room(answer[0], self._limits.depth_for(request))
         facts = [*answer[2:], letter[b"tenant"]]
         return job_of(answer[1].decode(), *facts)
 
@@ -75,7 +75,7 @@ class RedisOperatorVerbs(RedisStore):
                     letter[b"request"],
                     request.model,
                     codec.encode_event(JobQueued()),
-                    self._limits.max_depth,
+                    self._limits.depth_for(request),
                     -1 if (limit := start_limit_ms(request)) is None else limit,
                     tenant,
                     request.priority,

@@ -26,6 +26,7 @@ class RedisQueue(RedisGatewayVerbs, RedisWorkerVerbs, RedisOperatorVerbs):
         """Connects when first used. Raises ValueError that names the setting."""
         limits = QueueLimits(
             max_depth=settings.max_queue_depth,
+            extra_depth=settings.brownout_extra_depth,
             lease_seconds=settings.lease_seconds,
             max_attempts=settings.max_attempts,
             retention_seconds=settings.retention_seconds,

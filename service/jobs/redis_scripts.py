@@ -40,7 +40,7 @@ class Scripts:
 
     def __init__(self, redis: Redis) -> None:
         batches = RedisBatches(redis)
-        self.submit = Script(batches, "waiting", "accepting", "attendance", "submit")
+        self.submit = Script(batches, "attendance", "waiting", "accepting", "submit")
         self.lease = Script(batches, "waiting", "ending", "attendance", "lease", even_if_full=True)
         self.renew = Script(batches, "attendance", "renew", even_if_full=True)
         self.publish = Script(batches, "attendance", "publish", even_if_full=True)

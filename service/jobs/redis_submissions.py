@@ -45,7 +45,7 @@ class RedisSubmissions:
         """As `JobQueue.submit_once`."""
         with submitting():
             kind, *facts = await self._call(job_id, request, owner, once, footprint, attendee)
-        require_room(kind, self._limits)
+        require_room(kind, self._limits.depth_for(request))
         if kind == b"over":
             raise over_its_jobs(owner.max_jobs)
         if kind == b"conflict":
@@ -54,7 +54,11 @@ class RedisSubmissions:
             made = _accepted(job_id, request, owner, *facts)
             return replace(made, job=replace(made.job, attached=attendee is not None))
         known_id, *stored = facts
-        job = job_of(known_id.decode(), *[*stored, owner.tenant.encode()])
+        job = job_of(
+            known_id.decode(),
+            *[*stored, owner.tenant.encode()],
+            attached=attendee is not None,
+        )
         return Submission(job=job, replayed=kind == b"known")
 
     async def _call(
@@ -83,7 +87,7 @@ class RedisSubmissions:
                 codec.encode(request),
                 request.model,
                 codec.encode_event(JobQueued()),
-                self._limits.max_depth,
+                self._limits.depth_for(request),
                 -1 if limit_ms is None else limit_ms,
                 owner.tenant,
                 -1 if owner.max_jobs is None else owner.max_jobs,
@@ -94,7 +98,7 @@ class RedisSubmissions:
                 keys.waiting_prefix,
                 int(self._limits.head_start_seconds * 1000),
                 *([once.fingerprint, keys.job_prefix] if once else []),
-                *([attendee.id, attendee.milliseconds] if attendee else ["", 0]),
+                *([attendee.id, int(attendee.seconds * 1000)] if attendee else ["", 0]),
             ],
         )
         return answer

@@ -18,7 +18,7 @@ from service.jobs.progress import (
     state_after,
 )
 from service.jobs.queue import MODEL_TTL_SECONDS, Lease, WorkerStatus
-from service.jobs.redis_answers import cancel_wanted, job_of
+from service.jobs.redis_answers import cancel_wanted, lease_of
 from service.jobs.redis_failures import unavailable
 from service.jobs.redis_reader import BLOCK_SECONDS
 from service.jobs.redis_store import RedisStore
@@ -55,11 +55,17 @@ class RedisWorkerVerbs(RedisStore):
         await self._workers.drop(worker_id)
 
     async def lease(
-        self, worker_id: str, *, model: str, count: int, wait_seconds: float
+        self,
+        worker_id: str,
+        *,
+        model: str,
+        count: int,
+        wait_seconds: float,
+        max_bands: int | None = None,
     ) -> Sequence[Lease]:
         deadline = time.monotonic() + wait_seconds
         while True:
-            leases, newest = await self._lease_now(worker_id, model=model, count=count)
+            leases, newest = await self._lease_now(worker_id, model, count, max_bands)
             left = deadline - time.monotonic()
             if leases or left <= 0:
                 return leases
@@ -125,28 +131,24 @@ class RedisWorkerVerbs(RedisStore):
         cancel_wanted(answer, lease)
 
     async def _lease_now(
-        self, worker_id: str, *, model: str, count: int
+        self, worker_id: str, model: str, count: int, max_bands: int | None
     ) -> tuple[list[Lease], Mapping[str, str]]:
         """The leases, and the newest entry of each waiting stream."""
         all_waiting = self._keys.all_waiting(model)
         with unavailable():
             found, newest = await self._scripts.lease(
                 keys=[self._keys.outstanding, self._keys.dead, *all_waiting],
-                args=self._lease_arguments(worker_id, count),
+                args=[*self._lease_arguments(worker_id, count), max_bands or 0],
             )
         leases = []
-        for job_id, request, created, epoch, attempts, tenant, now, waiting, attached in found:
+        for facts in found:
             try:
-                facts = (request, b"running", created, attempts, tenant)
-                job = job_of(job_id.decode(), *facts, attached=bool(attached))
+                leases.append(lease_of(facts, worker_id=worker_id))
             except ValueError:
                 # Not the worker's end: it would take the next worker with it, too.
-                logger.exception("job %s cannot be read", job_id.decode())
-                await self._finish(job_id.decode(), waiting.decode(), epoch, UNREADABLE)
-            else:
-                now_s = int(now) / 1e6
-                lease = Lease(job=job, worker_id=worker_id, epoch=epoch, leased_at=now_s)
-                leases.append(lease)
+                job_id, epoch, waiting = facts[0].decode(), facts[3], facts[7].decode()
+                logger.exception("job %s cannot be read", job_id)
+                await self._finish(job_id, waiting, epoch, UNREADABLE)
         entries = [entry.decode() for entry in newest]
         return leases, dict(zip(all_waiting, entries, strict=True))
 

@@ -17,6 +17,7 @@ from service.jobs.redis_queue import RedisQueue
 from service.logs import configure_logs
 from service.metrics import Metrics
 from service.settings import WorkerSettings, read_settings
+from service.worker.brownout import Brownout
 from service.worker.circuit import Circuit, GuardedEngine
 from service.worker.engines import build_engine
 from service.worker.heartbeat import Heartbeat
@@ -65,6 +66,7 @@ async def serve(settings: WorkerSettings, metrics: Metrics) -> None:
             ttl_seconds=HEARTBEAT_TTL_SECONDS,
             pace=LearnedPace(slots=settings.max_generations),
             circuit=circuit,
+            brownout=Brownout.from_settings(settings, num_bands=engine.card.num_bands),
         )
         worker = Worker(
             worker_id=worker_id,

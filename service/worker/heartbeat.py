@@ -1,5 +1,5 @@
 """A worker's sign of life: its model's card, whether its engine could draw right now, how fast it
-draws."""
+draws and how many bands it sheds."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from service.engine.engine import Engine
 from service.errors import QueueUnavailable
 from service.jobs.queue import JobQueue, WorkerStatus
+from service.worker.brownout import Brownout
 from service.worker.circuit import Circuit
 from service.worker.learned_pace import LearnedPace
 
@@ -31,6 +32,7 @@ class Heartbeat:
         ttl_seconds: float,
         pace: LearnedPace,
         circuit: Circuit | None = None,
+        brownout: Brownout | None = None,
     ) -> None:
         self._queue = queue
         self._engine = engine
@@ -38,6 +40,7 @@ class Heartbeat:
         self._engine_name = engine_name
         self._ttl_seconds = ttl_seconds
         self.pace = pace
+        self.brownout = brownout
         self._circuit = circuit or Circuit()
         self._found_ready = False
 
@@ -77,6 +80,7 @@ class Heartbeat:
             engine=self._engine_name,
             engine_ready=self.engine_ready,
             pace=self.pace.snapshot(),
+            shedding=None if self.brownout is None else self.brownout.status(),
         )
         try:
             await self._queue.register_model(self._engine.card)

@@ -76,16 +76,21 @@ class ImageDrawing:
             image_index=self._generation.image_index,
             picture=picture,
             bands_completed=completed,
+            shed=self._generation.bands < self._request.bands,
         )
         await self._publish(event, {picture.digest: content})
         self._pace.picture.add(time.monotonic() - started)
-        saved = self._metrics.bands_saved.labels(model=self._request.model, reason="deadline")
-        saved.inc(self._request.bands - completed)
+        self._save("brownout", self._request.bands - self._generation.bands)
+        self._save("deadline", self._generation.bands - completed)
+
+    def _save(self, reason: str, bands: int) -> None:
+        labels = {"model": self._request.model, "reason": reason}
+        self._metrics.bands_saved.labels(**labels).inc(bands)
 
     async def _draw_bands(self) -> None:
         """Raises _LastCall when there is no time for another band."""
         async with self._slot(), aclosing(self._engine.draw(self._generation)) as bands:
-            for band in range(self._request.bands):
+            for band in range(self._generation.bands):
                 if not self._deadline.allows_band(band):
                     raise _LastCall
                 drawn = await self._next(bands, band)
@@ -141,7 +146,8 @@ class ImageDrawing:
         await self._publish(event, pictures)
 
     async def _preview(self, drawn: DrawnBand) -> tuple[Picture | None, dict[str, bytes]]:
-        if drawn.band not in self._request.previews:
+        is_last = drawn.band == self._generation.bands - 1
+        if is_last or drawn.band not in self._request.previews:
             return None, {}
         # A preview may be given up; the band, and in the end the image, may not.
         if self._deadline.allows_preview():

@@ -123,7 +123,7 @@ class JobRun:
             seed=request.seed,
             image_index=image_index,
             sampling=request.sampling,
-            bands=request.bands,
+            bands=self._lease.bands,
             kept=kept,
         )
 
@@ -168,9 +168,11 @@ class JobRun:
         job, model = self._lease.job, self._lease.job.request.model
         if job.attempts > 1:
             self._metrics.job_redeliveries.labels(model=model).inc()
-        else:
-            waited = max(0.0, self._lease.leased_at - job.created_at)
-            self._metrics.job_queue.labels(model=model).observe(waited)
+            return
+        waited = max(0.0, self._lease.leased_at - job.created_at)
+        self._metrics.job_queue.labels(model=model).observe(waited)
+        if self._lease.bands < job.request.bands:
+            self._metrics.jobs_browned_out.labels(model=model).inc()
 
     def _observe_end(self, event: TerminalEvent) -> None:
         job = self._lease.job

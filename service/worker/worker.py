@@ -40,6 +40,7 @@ class Worker:
         self._queue = queue
         self._engine = engine
         self._heartbeat = heartbeat
+        self._brownout = heartbeat.brownout
         self._metrics = metrics
         self._max_generations = max_generations
         self._slots = asyncio.Semaphore(max_generations)
@@ -88,11 +89,13 @@ class Worker:
     async def _lease(self) -> Sequence[Lease]:
         # One job a call: how many images it has, and so how much room is left, is known after.
         try:
-            return await self._uninterrupted_lease()
+            leases = await self._uninterrupted_lease()
         except QueueUnavailable as error:
             logger.warning("no jobs: %s", error.message)
             await asyncio.sleep(PAUSE_SECONDS)
             return []
+        self._observe(leases)
+        return leases
 
     async def _uninterrupted_lease(self) -> Sequence[Lease]:
         """A lease call that is not abandoned half-way: the job it brings would wait for its lease
@@ -103,6 +106,7 @@ class Worker:
                 model=self._engine.card.id,
                 count=1,
                 wait_seconds=LEASE_WAIT_SECONDS,
+                max_bands=None if self._brownout is None else self._brownout.next_max_bands(),
             )
         )
         try:
@@ -116,6 +120,12 @@ class Worker:
     async def _give_back(self, lease: Lease) -> None:
         with suppress(QueueUnavailable, JobLost):
             await self._queue.hand_back(lease)
+
+    def _observe(self, leases: Sequence[Lease]) -> None:
+        if self._brownout is not None:
+            self._brownout.observe_leases(leases)
+            level = self._metrics.brownout_level.labels(model=self._engine.card.id)
+            level.set(self._brownout.level)
 
     def _start(self, lease: Lease) -> None:
         run = JobRun(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import gateway_cost, latency, watchers
+from benchmarks import brownout, gateway_cost, latency, overload, watchers
+from benchmarks.line_chart import Chart, page
+from benchmarks.paced_engine import grid_sides, psnr_of_bands
 from benchmarks.reports import Report, quantile
 
 
@@ -33,6 +36,58 @@ def test_watchers_all_see_every_band() -> None:
     found = [(row["door"], row["watchers"], row["bands"], row["missed"]) for row in report.rows]
     assert found == [("SSE", 10, 40, 0), ("gRPC", 4, 16, 0)]
     assert all(0 < row["p50 ms"] <= row["p99 ms"] <= row["max ms"] for row in report.rows)
+
+
+def test_overload_completes_what_it_can_and_refuses_the_rest() -> None:
+    load = overload.Load(
+        multiples=(0.5, 4.0), seconds=2.0, warm_up=1.0, image_seconds=0.2, slots=2, depth=8
+    )
+    report = overload.measure(load)
+    calm, busy = report.rows
+    assert (calm["refused"], calm["failed"], busy["failed"]) == (0, 0, 0)
+    assert busy["refused"] > 0
+    assert busy["completed images/s"] > calm["completed images/s"]
+    assert busy["completed p99 ms"] > busy["completed p50 ms"] > 200.0
+    assert "demanded" in report.verdict
+
+
+def test_brownout_draws_more_images_of_fewer_bands(tmp_path: Path) -> None:
+    load = brownout.BrownoutLoad(
+        multiples=(3.0,),
+        seconds=2.0,
+        warm_up=2.0,
+        image_seconds=0.3,
+        slots=2,
+        depth=12,
+        target_seconds=0.2,
+    )
+    report = brownout.measure(load)
+    without, with_ = report.rows
+    assert (without["shedding"], without["bands"]) == ("without", 5)
+    assert with_["bands"] < 5
+    assert with_["PSNR dB"] < without["PSNR dB"]
+    assert with_["completed images/s"] > without["completed images/s"]
+    chart = brownout.publish(report, folder=tmp_path)
+    assert chart.with_suffix(".json").exists()
+    root = ElementTree.parse(chart).getroot()
+    assert len(root.findall(".//{*}polyline")) == 4
+
+
+def test_the_paced_engine_knows_what_each_band_is_worth() -> None:
+    psnr = psnr_of_bands()
+    assert len(psnr) == len(grid_sides())
+    assert psnr == sorted(psnr)
+
+
+def test_a_chart_holds_every_point() -> None:
+    lines = {"a < b": [(0.0, 0.0), (2.0, 7.0)], "c": [(1.0, 3.0)]}
+    drawn = page([Chart(title="t", x_label="x", y_label="y", lines=lines)])
+    root = ElementTree.fromstring(drawn)
+    texts = {node.text for node in root.iter("{http://www.w3.org/2000/svg}text")}
+    assert {"t", "x", "y", "a < b", "c"} <= texts
+    circles = list(root.iter("{http://www.w3.org/2000/svg}circle"))
+    assert len(circles) == 3
+    assert all(0 <= float(circle.attrib["cy"]) <= 280 for circle in circles)
 
 
 def test_a_report_is_kept_with_its_date_and_its_machine(tmp_path: Path) -> None:

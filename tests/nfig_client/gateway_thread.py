@@ -19,6 +19,7 @@ from service.jobs.memory_queue import MemoryQueue
 from service.jobs.queue import QueueLimits
 from service.metrics import Metrics
 from service.settings import GatewaySettings
+from service.worker.brownout import Brownout
 from service.worker.heartbeat import Heartbeat
 from service.worker.learned_pace import LearnedPace
 from service.worker.worker import Worker
@@ -33,6 +34,9 @@ class GatewayThread:
     def __init__(self, **settings: object) -> None:
         self._settings = settings
         self.engine = FakeEngine()
+        self.brownout = Brownout(
+            num_bands=self.engine.card.num_bands, min_bands=2, target_seconds=1e9
+        )
         self.queue = MemoryQueue(QueueLimits(max_depth=8))
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever)
@@ -101,6 +105,7 @@ class GatewayThread:
             engine_name="fake",
             ttl_seconds=5.0,
             pace=LearnedPace(slots=8),
+            brownout=self.brownout,
         )
         worker = Worker(
             worker_id="w",

@@ -38,6 +38,11 @@ def images_answer(
     )
 
 
+def shed_headers(images: Sequence[FinishedImage]) -> dict[str, str]:
+    """What tells who reads no body that some image has fewer bands for want of capacity."""
+    return {"x-nfig-shed": "true"} if any(image.shed for image in images) else {}
+
+
 def stream_event(accepted: AcceptedJob, item: Preview | FinishedImage) -> ServerEvent:
     """One event of the stream."""
     job, request = accepted.job, accepted.job.request
@@ -67,6 +72,7 @@ def stream_event(accepted: AcceptedJob, item: Preview | FinishedImage) -> Server
             usage=_usage(accepted, [item.bands_completed]),
             model=accepted.card.id,
             bands_completed=item.bands_completed,
+            shed=item.shed,
             band_latencies_ms=_latencies(item),
             digest=item.picture.digest,
         )
@@ -81,6 +87,7 @@ def _image_data(accepted: AcceptedJob, image: FinishedImage, *, url_base: str | 
         image_index=image.image_index,
         seed=accepted.job.request.seed,
         bands_completed=image.bands_completed,
+        shed=image.shed,
         band_latencies_ms=_latencies(image),
         digest=image.picture.digest,
     )

@@ -17,7 +17,7 @@ from service.gateway.admission import AcceptedJob
 from service.gateway.drafts import Draft
 from service.gateway.failures import as_service_error
 from service.gateway.rest import negotiation
-from service.gateway.rest.answers import images_answer, stream_event
+from service.gateway.rest.answers import images_answer, shed_headers, stream_event
 from service.gateway.rest.bodies import read_json
 from service.gateway.rest.callers import CountedCaller
 from service.gateway.rest.connection import while_connected
@@ -115,11 +115,13 @@ async def _answer(
             "x-nfig-model": accepted.card.id,
             "x-nfig-job": accepted.job.id,
             "x-nfig-seed": str(accepted.job.request.seed),
+            "x-nfig-bands-completed": str(image.bands_completed),
+            **shed_headers(images),
         }
         return Response(image.content, media_type=media, headers=headers)
     url_base = str(request.base_url) if body.response_format == "url" else None
     answer = images_answer(accepted, images, url_base=url_base)
-    return JSONResponse(answer.model_dump(exclude_none=True))
+    return JSONResponse(answer.model_dump(exclude_none=True), headers=shed_headers(images))
 
 
 async def _stream(
@@ -212,6 +214,7 @@ def draft_of(body: ImageOptions, media: str, *, class_field: str) -> Draft:
         deadline_ms=body.deadline_ms,
         start_within_ms=body.start_within_ms,
         priority=body.priority,
+        brownout=body.brownout,
         names={**OUR_NAMES, "class_label": class_field},
     )
 

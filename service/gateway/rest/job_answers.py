@@ -58,6 +58,7 @@ def job_answer(status: JobStatus, addresses: JobAddresses) -> JobAnswer:
         deadline_ms=request.deadline_ms,
         start_within_ms=request.start_within_ms,
         priority=request.priority,
+        brownout=request.brownout,
         images=[_image(image, addresses) for image in status.images],
         error=None if status.failure is None else _error(status.failure),
         urls=addresses.all(request.num_images),
@@ -82,7 +83,9 @@ def job_event(job: Job, logged: LoggedEvent, addresses: JobAddresses) -> ServerE
 
 
 def _image(image: ImageProgress, addresses: JobAddresses) -> JobImage:
-    known = JobImage(image_index=image.image_index, bands_completed=image.bands_completed)
+    known = JobImage(
+        image_index=image.image_index, bands_completed=image.bands_completed, shed=image.shed
+    )
     if image.picture is None:
         return known
     return known.model_copy(

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.domain import JobState, PictureFormat, Priority
+from service.domain import BrownoutConsent, JobState, PictureFormat, Priority
 from service.gateway.rest.ranges import with_ranges
 
 
@@ -50,6 +50,10 @@ class JobBody(BaseModel):
     start_within_ms: int | None = Field(
         None, description="Milliseconds from now within which drawing must begin."
     )
+    brownout: BrownoutConsent | None = Field(
+        None,
+        description="Whether fewer bands will do when demand exceeds capacity. Default allow.",
+    )
     priority: Priority | None = Field(
         None, description="Who goes first where jobs wait. Default normal."
     )
@@ -60,6 +64,8 @@ class JobImage(BaseModel):
 
     image_index: int
     bands_completed: int
+    shed: bool
+    """It is complete with fewer bands than were asked for, because demand exceeded capacity."""
     digest: str | None = None
     url: str | None = None
     format: PictureFormat | None = None
@@ -111,6 +117,7 @@ class JobAnswer(BaseModel):
     deadline_ms: int | None
     start_within_ms: int | None
     priority: Priority
+    brownout: BrownoutConsent
     images: list[JobImage]
     error: JobError | None
     urls: JobUrls

@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.domain import PictureFormat, Priority
+from service.domain import BrownoutConsent, PictureFormat, Priority
 from service.gateway.cards import EngineState
 from service.gateway.rest.ranges import with_ranges
 
@@ -64,6 +64,10 @@ class ImageOptions(BaseModel):
     start_within_ms: int | None = Field(
         None, description="Milliseconds from now within which drawing must begin."
     )
+    brownout: BrownoutConsent | None = Field(
+        None,
+        description="Whether fewer bands will do when demand exceeds capacity. Default allow.",
+    )
     priority: Priority | None = Field(
         None, description="Who goes first where jobs wait. Default normal."
     )
@@ -116,6 +120,8 @@ class ImageData(BaseModel):
     image_index: int
     seed: int
     bands_completed: int
+    shed: bool
+    """Bands were left out because demand exceeded capacity."""
     band_latencies_ms: list[float]
     digest: str
 
@@ -165,6 +171,7 @@ class CompletedEvent(StreamEvent):
     usage: Usage
     model: str
     bands_completed: int
+    shed: bool
     band_latencies_ms: list[float]
     digest: str
 

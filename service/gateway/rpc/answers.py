@@ -62,6 +62,7 @@ def image_message(image: FinishedImage) -> pb.Image:
         bands_completed=image.bands_completed,
         band_seconds=image.band_seconds,
         picture=picture_message(image.picture, image.content),
+        shed=image.shed,
     )
 
 

@@ -22,6 +22,7 @@ from service.domain import (
 from service.errors import catalogued, from_code
 from service.gateway.native_jobs import JobStatus
 from service.gateway.rpc.answers import elapsed, picture_message, timestamp
+from service.gateway.rpc.specs import BROWNOUTS
 
 _STATES = {
     JobState.QUEUED: pb.JOB_STATE_QUEUED,
@@ -30,6 +31,7 @@ _STATES = {
     JobState.FAILED: pb.JOB_STATE_FAILED,
     JobState.CANCELLED: pb.JOB_STATE_CANCELLED,
 }
+_BROWNOUTS = {consent: number for number, consent in BROWNOUTS.items()}
 
 
 def job_message(status: JobStatus, contents: Mapping[str, bytes] | None = None) -> pb.Job:
@@ -50,6 +52,7 @@ def job_message(status: JobStatus, contents: Mapping[str, bytes] | None = None) 
                 image_index=image.image_index,
                 bands_completed=image.bands_completed,
                 picture=_picture(image.picture, contents or {}),
+                shed=image.shed,
             )
             for image in status.images
         ],
@@ -59,6 +62,7 @@ def job_message(status: JobStatus, contents: Mapping[str, bytes] | None = None) 
         deadline_ms=request.deadline_ms,
         start_within_ms=request.start_within_ms,
         keep_bands=request.keep_bands,
+        brownout=_BROWNOUTS[request.brownout],
     )
 
 
@@ -83,6 +87,7 @@ def event_message(job: Job, logged: LoggedEvent, content: bytes = b"") -> pb.Wat
         case ImageCompleted() as image:
             message.image.image_index = image.image_index
             message.image.bands_completed = image.bands_completed
+            message.image.shed = image.shed
             message.image.picture.CopyFrom(picture_message(image.picture, content))
         case JobCompleted():
             message.completed.SetInParent()

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from nfig_proto.v1 import image_generation_pb2 as pb
-from service.domain import PictureFormat
+from service.domain import BrownoutConsent, PictureFormat
 from service.errors import InvalidRequest
 from service.gateway.drafts import MAX_LIMIT_MS, Draft
 
@@ -14,6 +14,10 @@ PICTURE_FORMATS: dict[pb.PictureFormat, PictureFormat] = {
     pb.PICTURE_FORMAT_PNG: "png",
     pb.PICTURE_FORMAT_JPEG: "jpeg",
     pb.PICTURE_FORMAT_WEBP: "webp",
+}
+BROWNOUTS: dict[pb.Brownout, BrownoutConsent] = {
+    pb.BROWNOUT_ALLOW: "allow",
+    pb.BROWNOUT_NEVER: "never",
 }
 CALL_DEADLINE = "deadline"
 """What the caller knows as the time limit of the call."""
@@ -38,12 +42,13 @@ def draft_of(spec: pb.ImageSpec) -> Draft:
     if choice is None:
         text = "spec.class_label is missing: give it or spec.class_name"
         raise InvalidRequest(text, field="spec.class_label")
-    names = {ours: f"spec.{ours}" for ours in (*_SAME_NAME, "picture_format")}
+    names = {ours: f"spec.{ours}" for ours in (*_SAME_NAME, "picture_format", "brownout")}
     return Draft(
         **{ours: _said(spec, ours) for ours in _SAME_NAME},
         class_label=getattr(spec, choice),
         num_previews=_said(spec, "previews"),
         picture_format=_picture_format(spec),
+        brownout=_brownout(spec),
         names={**names, "class_label": f"spec.{choice}", "num_previews": "spec.previews"},
     )
 
@@ -71,3 +76,11 @@ def _picture_format(spec: pb.ImageSpec) -> PictureFormat | None:
         text = "spec.picture_format is not one of the known formats"
         raise InvalidRequest(text, field="spec.picture_format")
     return PICTURE_FORMATS[spec.picture_format]
+
+
+def _brownout(spec: pb.ImageSpec) -> BrownoutConsent | None:
+    if spec.brownout == pb.BROWNOUT_UNSPECIFIED:
+        return None
+    if spec.brownout not in BROWNOUTS:
+        raise InvalidRequest("spec.brownout is neither allow nor never", field="spec.brownout")
+    return BROWNOUTS[spec.brownout]

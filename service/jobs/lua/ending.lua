@@ -22,11 +22,11 @@ local function end_job(job, log, pictures, waiting, outstanding, end_of)
   redis.call('XADD', log, '*', 'event', end_of.event)
   redis.call('HSET', job, 'state', end_of.state)
   forget_entry(waiting, end_of.group, end_of.entry)
+  redis.call('DEL', job .. ':attendance')
   local upload = job .. ':upload'
   if not end_of.keeps_upload then
     redis.call('DEL', upload)
   end
-  redis.call('DEL', job .. ':attendance')
   local others = redis.call('HMGET', job, 'in_flight', 'once', 'footprint')
   release(outstanding, end_of.id, others[3])
   if others[1] then

@@ -6,9 +6,11 @@
 --       prefix of jobs, suffix of logs, suffix of pictures (which jobs it meets, only the stream knows),
 --       started event with %d for the attempt, failed event, cancelled event,
 --       event of a job that did not start in time, head start ms, max dead letters,
---       ms for which these are kept
+--       ms for which these are kept,
+--       bands that a job may have at most which is leased for the first time, or 0 for all
 -- Returns a list of {job id, request, created, epoch, attempts, tenant, now in microseconds,
--- waiting, 1 if it is attached}, and the ids of the newest entry of each priority.
+-- waiting, 1 if it is attached, bands that it may have at most}, and the ids of the newest entry of
+-- each priority.
 local outstanding, dead = KEYS[1], KEYS[2]
 local group, worker, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local leases = {}
@@ -36,10 +38,11 @@ local function hold(waiting, job, id, entry)
   local attempts = redis.call('HINCRBY', job, 'attempts', 1)
   redis.call('HSET', job, 'state', 'running', 'entry', entry, 'worker', worker)
   redis.call('HDEL', job, 'start_by') -- it has started, whatever becomes of this lease
+  redis.call('HSETNX', job, 'max_bands', ARGV[17]) -- a takeover draws as many
   redis.call('XADD', job .. ARGV[8], '*', 'event', (ARGV[10]:gsub('%%d', attempts)))
-  local facts = redis.call('HMGET', job, 'request', 'created', 'tenant')
+  local facts = redis.call('HMGET', job, 'request', 'created', 'tenant', 'max_bands')
   table.insert(leases, { id, facts[1], facts[2], epoch, attempts, facts[3],
-    string.format('%.0f', now), waiting, attached(job) and 1 or 0 })
+    string.format('%.0f', now), waiting, attached(job) and 1 or 0, facts[4] })
 end
 
 local function take(waiting, found)

@@ -10,8 +10,8 @@ import asyncio
 import hashlib
 import json
 import socket
-from collections.abc import AsyncGenerator, Callable, Sequence
-from contextlib import aclosing, suppress
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
+from contextlib import aclosing, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 
 import httpx
@@ -52,6 +52,7 @@ from service.jobs.queue import (
 )
 from service.metrics import Metrics
 from service.settings import GatewaySettings
+from service.worker.brownout import Brownout
 from service.worker.heartbeat import Heartbeat
 from service.worker.learned_pace import LearnedPace
 from service.worker.worker import Worker
@@ -303,8 +304,10 @@ def engine() -> FakeEngine:
     return FakeEngine(band_seconds=0.002)
 
 
-@pytest.fixture
-async def queue(engine: FakeEngine) -> AsyncGenerator[MemoryQueue]:
+@asynccontextmanager
+async def drawn_from(
+    engine: FakeEngine, brownout: Brownout | None = None
+) -> AsyncIterator[MemoryQueue]:
     """A queue with a worker behind it."""
     made = MemoryQueue(QueueLimits(max_depth=8))
     await engine.start()
@@ -315,6 +318,7 @@ async def queue(engine: FakeEngine) -> AsyncGenerator[MemoryQueue]:
         engine_name="fake",
         ttl_seconds=5.0,
         pace=LearnedPace(slots=8),
+        brownout=brownout,
     )
     worker = Worker(
         worker_id="w",
@@ -334,6 +338,21 @@ async def queue(engine: FakeEngine) -> AsyncGenerator[MemoryQueue]:
     stop.set()
     await running
     await engine.close()
+
+
+@pytest.fixture
+async def queue(engine: FakeEngine) -> AsyncGenerator[MemoryQueue]:
+    async with drawn_from(engine) as made:
+        yield made
+
+
+@pytest.fixture
+async def browned_out(engine: FakeEngine) -> AsyncGenerator[MemoryQueue]:
+    """One whose worker draws two bands at most of whoever accepts that."""
+    brownout = Brownout(num_bands=engine.card.num_bands, min_bands=2, target_seconds=1e9)
+    brownout.level = 3
+    async with drawn_from(engine, brownout) as made:
+        yield made
 
 
 @pytest.fixture

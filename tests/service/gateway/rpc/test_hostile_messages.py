@@ -43,6 +43,7 @@ SPECS = st.builds(
             "picture_quality": INT32,
             "deadline_ms": INT64,
             "start_within_ms": INT64,
+            "brownout": INT32,
         },
     ),
 )
