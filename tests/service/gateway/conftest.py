@@ -150,7 +150,6 @@ class ScriptedQueue:
         *,
         owner: Owner = ANYBODY,
         footprint: int = 0,
-        attendee: Attendee | None = None,
     ) -> Submission:
         return Submission(job=await self.submit(request, owner=owner))
 
