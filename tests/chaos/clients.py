@@ -54,6 +54,8 @@ class Clients:
         while not stop.is_set():
             kind = self._rng.choices(kinds, weights=[5, 1, 2, 2, 1, 1])[0]
             await kind(self._rng.choice(sorted(SHAPES)))
+            # Without it, whoever is refused comes back at once, and refusals are all there is.
+            await asyncio.sleep(self._rng.uniform(0, 2 * PAUSE_SECONDS))
 
     async def native(self, shape: str) -> None:
         """A job by a key, and two who watch it."""
