@@ -29,6 +29,8 @@ class GenerationOptions(TypedDict, total=False):
     """Milliseconds from now within which drawing must begin."""
     brownout: Literal["allow", "never"] | None
     """Whether fewer bands will do when demand exceeds capacity; allowed if absent."""
+    priority: Literal["high", "normal", "low"] | None
+    """Which waiting jobs come first; normal if absent."""
     picture_format: PictureFormat | None
     picture_quality: int | None
     idempotency_key: str | None

@@ -10,6 +10,13 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class Priority(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PRIORITY_UNSPECIFIED: _ClassVar[Priority]
+    PRIORITY_LOW: _ClassVar[Priority]
+    PRIORITY_NORMAL: _ClassVar[Priority]
+    PRIORITY_HIGH: _ClassVar[Priority]
+
 class Brownout(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     BROWNOUT_UNSPECIFIED: _ClassVar[Brownout]
@@ -38,6 +45,10 @@ class EngineState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     ENGINE_STATE_READY: _ClassVar[EngineState]
     ENGINE_STATE_NOT_READY: _ClassVar[EngineState]
     ENGINE_STATE_ABSENT: _ClassVar[EngineState]
+PRIORITY_UNSPECIFIED: Priority
+PRIORITY_LOW: Priority
+PRIORITY_NORMAL: Priority
+PRIORITY_HIGH: Priority
 BROWNOUT_UNSPECIFIED: Brownout
 BROWNOUT_ALLOW: Brownout
 BROWNOUT_NEVER: Brownout
@@ -57,7 +68,7 @@ ENGINE_STATE_NOT_READY: EngineState
 ENGINE_STATE_ABSENT: EngineState
 
 class ImageSpec(_message.Message):
-    __slots__ = ("class_label", "class_name", "model", "num_images", "seed", "guidance_scale", "top_k", "top_p", "temperature", "bands", "previews", "picture_format", "picture_quality", "deadline_ms", "start_within_ms", "brownout")
+    __slots__ = ("class_label", "class_name", "model", "num_images", "seed", "guidance_scale", "top_k", "top_p", "temperature", "bands", "previews", "picture_format", "picture_quality", "deadline_ms", "start_within_ms", "brownout", "priority")
     CLASS_LABEL_FIELD_NUMBER: _ClassVar[int]
     CLASS_NAME_FIELD_NUMBER: _ClassVar[int]
     MODEL_FIELD_NUMBER: _ClassVar[int]
@@ -74,6 +85,7 @@ class ImageSpec(_message.Message):
     DEADLINE_MS_FIELD_NUMBER: _ClassVar[int]
     START_WITHIN_MS_FIELD_NUMBER: _ClassVar[int]
     BROWNOUT_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     class_label: int
     class_name: str
     model: str
@@ -90,7 +102,8 @@ class ImageSpec(_message.Message):
     deadline_ms: int
     start_within_ms: int
     brownout: Brownout
-    def __init__(self, class_label: _Optional[int] = ..., class_name: _Optional[str] = ..., model: _Optional[str] = ..., num_images: _Optional[int] = ..., seed: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., top_k: _Optional[int] = ..., top_p: _Optional[float] = ..., temperature: _Optional[float] = ..., bands: _Optional[int] = ..., previews: _Optional[int] = ..., picture_format: _Optional[_Union[PictureFormat, str]] = ..., picture_quality: _Optional[int] = ..., deadline_ms: _Optional[int] = ..., start_within_ms: _Optional[int] = ..., brownout: _Optional[_Union[Brownout, str]] = ...) -> None: ...
+    priority: Priority
+    def __init__(self, class_label: _Optional[int] = ..., class_name: _Optional[str] = ..., model: _Optional[str] = ..., num_images: _Optional[int] = ..., seed: _Optional[int] = ..., guidance_scale: _Optional[float] = ..., top_k: _Optional[int] = ..., top_p: _Optional[float] = ..., temperature: _Optional[float] = ..., bands: _Optional[int] = ..., previews: _Optional[int] = ..., picture_format: _Optional[_Union[PictureFormat, str]] = ..., picture_quality: _Optional[int] = ..., deadline_ms: _Optional[int] = ..., start_within_ms: _Optional[int] = ..., brownout: _Optional[_Union[Brownout, str]] = ..., priority: _Optional[_Union[Priority, str]] = ...) -> None: ...
 
 class Picture(_message.Message):
     __slots__ = ("digest", "num_bytes", "format", "side", "content")
@@ -311,7 +324,7 @@ class JobCancelled(_message.Message):
     def __init__(self) -> None: ...
 
 class Job(_message.Message):
-    __slots__ = ("id", "state", "created_at", "position", "model", "class_label", "num_images", "seed", "bands", "images", "error", "estimated_start_ms", "estimated_end_ms", "deadline_ms", "start_within_ms", "keep_bands", "brownout")
+    __slots__ = ("id", "state", "created_at", "position", "model", "class_label", "num_images", "seed", "bands", "images", "error", "estimated_start_ms", "estimated_end_ms", "deadline_ms", "start_within_ms", "keep_bands", "brownout", "priority")
     ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     CREATED_AT_FIELD_NUMBER: _ClassVar[int]
@@ -329,6 +342,7 @@ class Job(_message.Message):
     START_WITHIN_MS_FIELD_NUMBER: _ClassVar[int]
     KEEP_BANDS_FIELD_NUMBER: _ClassVar[int]
     BROWNOUT_FIELD_NUMBER: _ClassVar[int]
+    PRIORITY_FIELD_NUMBER: _ClassVar[int]
     id: str
     state: JobState
     created_at: _timestamp_pb2.Timestamp
@@ -346,7 +360,8 @@ class Job(_message.Message):
     start_within_ms: int
     keep_bands: int
     brownout: Brownout
-    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., position: _Optional[int] = ..., model: _Optional[str] = ..., class_label: _Optional[int] = ..., num_images: _Optional[int] = ..., seed: _Optional[int] = ..., bands: _Optional[int] = ..., images: _Optional[_Iterable[_Union[JobImage, _Mapping]]] = ..., error: _Optional[_Union[JobFailed, _Mapping]] = ..., estimated_start_ms: _Optional[float] = ..., estimated_end_ms: _Optional[float] = ..., deadline_ms: _Optional[int] = ..., start_within_ms: _Optional[int] = ..., keep_bands: _Optional[int] = ..., brownout: _Optional[_Union[Brownout, str]] = ...) -> None: ...
+    priority: Priority
+    def __init__(self, id: _Optional[str] = ..., state: _Optional[_Union[JobState, str]] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., position: _Optional[int] = ..., model: _Optional[str] = ..., class_label: _Optional[int] = ..., num_images: _Optional[int] = ..., seed: _Optional[int] = ..., bands: _Optional[int] = ..., images: _Optional[_Iterable[_Union[JobImage, _Mapping]]] = ..., error: _Optional[_Union[JobFailed, _Mapping]] = ..., estimated_start_ms: _Optional[float] = ..., estimated_end_ms: _Optional[float] = ..., deadline_ms: _Optional[int] = ..., start_within_ms: _Optional[int] = ..., keep_bands: _Optional[int] = ..., brownout: _Optional[_Union[Brownout, str]] = ..., priority: _Optional[_Union[Priority, str]] = ...) -> None: ...
 
 class JobImage(_message.Message):
     __slots__ = ("image_index", "bands_completed", "picture", "shed")

@@ -22,7 +22,7 @@ from service.domain import (
 from service.errors import catalogued, from_code
 from service.gateway.native_jobs import JobStatus
 from service.gateway.rpc.answers import elapsed, picture_message, timestamp
-from service.gateway.rpc.specs import BROWNOUTS
+from service.gateway.rpc.specs import BROWNOUTS, PRIORITIES
 
 _STATES = {
     JobState.QUEUED: pb.JOB_STATE_QUEUED,
@@ -31,6 +31,7 @@ _STATES = {
     JobState.FAILED: pb.JOB_STATE_FAILED,
     JobState.CANCELLED: pb.JOB_STATE_CANCELLED,
 }
+_PRIORITIES = {priority: number for number, priority in PRIORITIES.items()}
 _BROWNOUTS = {consent: number for number, consent in BROWNOUTS.items()}
 
 
@@ -63,6 +64,7 @@ def job_message(status: JobStatus, contents: Mapping[str, bytes] | None = None) 
         start_within_ms=request.start_within_ms,
         keep_bands=request.keep_bands,
         brownout=_BROWNOUTS[request.brownout],
+        priority=_PRIORITIES[request.priority],
     )
 
 

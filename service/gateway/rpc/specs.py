@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from nfig_proto.v1 import image_generation_pb2 as pb
-from service.domain import BrownoutConsent, PictureFormat
+from service.domain import BrownoutConsent, PictureFormat, Priority
 from service.errors import InvalidRequest
 from service.gateway.drafts import MAX_LIMIT_MS, Draft
 
@@ -18,6 +18,11 @@ PICTURE_FORMATS: dict[pb.PictureFormat, PictureFormat] = {
 BROWNOUTS: dict[pb.Brownout, BrownoutConsent] = {
     pb.BROWNOUT_ALLOW: "allow",
     pb.BROWNOUT_NEVER: "never",
+}
+PRIORITIES: dict[pb.Priority, Priority] = {
+    pb.PRIORITY_LOW: "low",
+    pb.PRIORITY_NORMAL: "normal",
+    pb.PRIORITY_HIGH: "high",
 }
 CALL_DEADLINE = "deadline"
 """What the caller knows as the time limit of the call."""
@@ -42,13 +47,15 @@ def draft_of(spec: pb.ImageSpec) -> Draft:
     if choice is None:
         text = "spec.class_label is missing: give it or spec.class_name"
         raise InvalidRequest(text, field="spec.class_label")
-    names = {ours: f"spec.{ours}" for ours in (*_SAME_NAME, "picture_format", "brownout")}
+    named = (*_SAME_NAME, "picture_format", "brownout", "priority")
+    names = {ours: f"spec.{ours}" for ours in named}
     return Draft(
         **{ours: _said(spec, ours) for ours in _SAME_NAME},
         class_label=getattr(spec, choice),
         num_previews=_said(spec, "previews"),
         picture_format=_picture_format(spec),
         brownout=_brownout(spec),
+        priority=_priority(spec),
         names={**names, "class_label": f"spec.{choice}", "num_previews": "spec.previews"},
     )
 
@@ -84,3 +91,11 @@ def _brownout(spec: pb.ImageSpec) -> BrownoutConsent | None:
     if spec.brownout not in BROWNOUTS:
         raise InvalidRequest("spec.brownout is neither allow nor never", field="spec.brownout")
     return BROWNOUTS[spec.brownout]
+
+
+def _priority(spec: pb.ImageSpec) -> Priority | None:
+    if spec.priority == pb.PRIORITY_UNSPECIFIED:
+        return None
+    if spec.priority not in PRIORITIES:
+        raise InvalidRequest("spec.priority is not low, normal or high", field="spec.priority")
+    return PRIORITIES[spec.priority]

@@ -44,6 +44,7 @@ SPECS = st.builds(
             "deadline_ms": INT64,
             "start_within_ms": INT64,
             "brownout": INT32,
+            "priority": INT32,
         },
     ),
 )
