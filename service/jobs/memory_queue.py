@@ -38,10 +38,12 @@ from service.jobs.progress import (
 from service.jobs.queue import (
     ANYBODY,
     MAX_POSITION,
+    UNKNOWN_ORIGIN,
     Attendee,
     Backlog,
     IdempotencyKey,
     Lease,
+    Origin,
     Owner,
     QueueLimits,
     Standing,
@@ -74,11 +76,17 @@ class MemoryQueue(MemoryStore):
         upload: bytes | None = None,
         attendee: Attendee | None = None,
         footprint: int = 0,
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> Job:
         self._require_job_of(owner)
         attached = attendee is not None
         job = await self._accept(
-            request, owner.tenant, upload=upload, footprint=footprint, attached=attached
+            request,
+            owner.tenant,
+            upload=upload,
+            footprint=footprint,
+            attached=attached,
+            origin=origin,
         )
         if attendee is not None:
             await self.attend([job.id], attendee)
@@ -91,12 +99,15 @@ class MemoryQueue(MemoryStore):
         *,
         owner: Owner = ANYBODY,
         footprint: int = 0,
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> Submission:
         taken = None if once is None else await self.submitted(once, tenant=owner.tenant)
         if taken is not None:
             return Submission(job=taken, replayed=True)
         self._require_job_of(owner)
-        job = await self._accept(request, owner.tenant, once=once, footprint=footprint)
+        job = await self._accept(
+            request, owner.tenant, once=once, footprint=footprint, origin=origin
+        )
         return Submission(job=job, standing=self._standing(job))
 
     def _standing(self, job: Job) -> Standing:
@@ -138,6 +149,7 @@ class MemoryQueue(MemoryStore):
         upload: bytes | None = None,
         footprint: int,
         attached: bool = False,
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> Job:
         await self._require_room(request, footprint)
         now = self._clock()
@@ -153,6 +165,7 @@ class MemoryQueue(MemoryStore):
         record = Record(
             job=job,
             footprint=footprint,
+            origin=origin,
             once=once,
             start_by=None if limit is None else now + limit / 1000,
             upload=upload,
@@ -371,6 +384,7 @@ class MemoryQueue(MemoryStore):
             epoch=record.epoch,
             leased_at=now,
             max_bands=record.max_bands,
+            origin=record.origin,
         )
 
     def _grave(self, job_id: str) -> Grave:

@@ -19,7 +19,14 @@ from service.domain import (
 from service.errors import JobLost, NotFound
 from service.jobs.dead_letters import DeadLetter
 from service.jobs.progress import FAILED_BY_ATTEMPTS, depth_reached, out_of_memory, state_after
-from service.jobs.queue import IdempotencyKey, Lease, Memory, QueueLimits
+from service.jobs.queue import (
+    UNKNOWN_ORIGIN,
+    IdempotencyKey,
+    Lease,
+    Memory,
+    Origin,
+    QueueLimits,
+)
 
 
 @dataclass(kw_only=True)
@@ -28,6 +35,7 @@ class Record:
 
     job: Job
     footprint: int = 0
+    origin: Origin = UNKNOWN_ORIGIN
     once: IdempotencyKey | None = None
     epoch: int = 0
     lease_until: float = 0.0

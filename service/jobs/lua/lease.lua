@@ -9,7 +9,8 @@
 --       ms for which these are kept,
 --       bands that a job may have at most which is leased for the first time, or 0 for all
 -- Returns a list of {job id, request, created, epoch, attempts, tenant, now in microseconds,
--- waiting, 1 if it is attached, bands that it may have at most}, and the ids of the newest entry of
+-- waiting, 1 if it is attached, bands that it may have at most, the request's id, its traceparent
+-- and tracestate or ''}, and the ids of the newest entry of
 -- each priority.
 local outstanding, dead = KEYS[1], KEYS[2]
 local group, worker, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -40,9 +41,11 @@ local function hold(waiting, job, id, entry)
   redis.call('HDEL', job, 'start_by') -- it has started, whatever becomes of this lease
   redis.call('HSETNX', job, 'max_bands', ARGV[17]) -- a takeover draws as many
   redis.call('XADD', job .. ARGV[8], '*', 'event', (ARGV[10]:gsub('%%d', attempts)))
-  local facts = redis.call('HMGET', job, 'request', 'created', 'tenant', 'max_bands')
+  local facts = redis.call('HMGET', job, 'request', 'created', 'tenant', 'max_bands',
+    'request_id', 'traceparent', 'tracestate')
   table.insert(leases, { id, facts[1], facts[2], epoch, attempts, facts[3],
-    string.format('%.0f', now), waiting, attached(job) and 1 or 0, facts[4] })
+    string.format('%.0f', now), waiting, attached(job) and 1 or 0, facts[4],
+    facts[5] or '', facts[6] or '', facts[7] or '' })
 end
 
 local function take(waiting, found)
