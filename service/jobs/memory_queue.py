@@ -79,13 +79,12 @@ class MemoryQueue(MemoryStore):
         origin: Origin = UNKNOWN_ORIGIN,
     ) -> Job:
         self._require_job_of(owner)
-        attached = attendee is not None
         job = await self._accept(
             request,
             owner.tenant,
             upload=upload,
             footprint=footprint,
-            attached=attached,
+            attached=attendee is not None,
             origin=origin,
         )
         if attendee is not None:
@@ -113,8 +112,7 @@ class MemoryQueue(MemoryStore):
     def _standing(self, job: Job) -> Standing:
         """Of a job that was accepted just now."""
         states = [record.job.state for record in self._in_turn(job.request.model)]
-        position = self._position(job)
-        return Standing(position=position, running=states.count(JobState.RUNNING))
+        return Standing(position=self._position(job), running=states.count(JobState.RUNNING))
 
     async def submitted(self, once: IdempotencyKey, *, tenant: str) -> Job | None:
         self._expire()

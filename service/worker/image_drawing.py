@@ -13,7 +13,7 @@ from service.errors import DeadlineTooShort, EngineUnavailable
 from service.images import encode_picture
 from service.jobs.queue import JobQueue, Lease
 from service.metrics import Metrics
-from service.tracing import NO_SPAN, Span, span
+from service.tracing import NO_SPAN, Span, Value, span
 from service.worker.deadline import Deadline
 from service.worker.learned_pace import LearnedPace
 from service.worker.persistence import persistently, with_retries
@@ -156,7 +156,7 @@ class ImageDrawing:
         await self._publish(event, pictures)
 
     def _trace(self, drawn: DrawnBand) -> None:
-        attributes = {
+        attributes: dict[str, Value] = {
             "nfig.band": drawn.band,
             "nfig.band.seconds": drawn.seconds,
             "nfig.batch_size": drawn.batch_size,

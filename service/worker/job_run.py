@@ -22,7 +22,7 @@ from service.errors import (
 from service.jobs.progress import state_after
 from service.jobs.queue import JobQueue, Lease
 from service.metrics import Metrics
-from service.tracing import NO_SPAN, Span, entry_span
+from service.tracing import NO_SPAN, Span, Value, entry_span
 from service.worker.deadline import Deadline
 from service.worker.image_drawing import CancelWanted, ImageDrawing
 from service.worker.kept_bands import UploadExpired, kept_bands
@@ -199,7 +199,7 @@ class JobRun:
 def _job_span(lease: Lease) -> Span:
     """One per lease, so that a takeover is a second one in the same trace."""
     job, origin = lease.job, lease.origin
-    attributes = {
+    attributes: dict[str, Value] = {
         "nfig.job.id": job.id,
         "nfig.request.id": origin.request_id,
         "nfig.model": job.request.model,
