@@ -233,7 +233,8 @@ function statusText(drawing, index, shown) {
   const took = kept ? "kept" : `${(seconds * 1000).toFixed(1)} ms`;
   const said = `Band ${shown} of 0 to ${expectedCount(drawing, index) - 1}: ${took}.`;
   if (page.stoppedAt === drawing) return `${said} Stopped; what had arrived is kept.`;
-  const isDone = isOver(drawing) && !page.playback.hasMore;
+  const isWhole = shownCount(drawing, index) === expectedCount(drawing, index);
+  const isDone = isOver(drawing) && isWhole && !page.playback.hasMore;
   return isDone ? `${said} All in ${drawing.elapsedMs.toFixed(0)} ms, seed ${drawing.request.seed}.` : said;
 }
 
