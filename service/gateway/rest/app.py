@@ -16,6 +16,7 @@ from service.gateway.rest import (
     jobs,
     models,
     pictures,
+    playground,
     variations,
 )
 from service.gateway.rest.body_limit import BodyLimitMiddleware
@@ -68,7 +69,7 @@ def create_app(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) 
     app.add_middleware(RequestIdMiddleware)
     errors.install(app)
     # Tried in turn: first what is asked for most.
-    for module in (jobs, job_events, images, variations, pictures, models):
+    for module in (jobs, job_events, images, variations, pictures, models, playground):
         app.include_router(module.router())
     if settings.internal_port is None:
         app.include_router(health.router())

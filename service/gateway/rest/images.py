@@ -135,6 +135,7 @@ async def _stream(
         _events(accepted, services.generation, request_id=request_id(request.scope)),
         keepalive_seconds=services.settings.keepalive_seconds,
         clients=services.metrics.stream_clients,
+        headers={"x-nfig-job": accepted.job.id},
     )
 
 
