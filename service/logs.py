@@ -8,6 +8,8 @@ from typing import Any
 
 import structlog
 
+from service.tracing import current_trace_id
+
 _JSON = json.JSONEncoder(default=repr)
 """Made once: `json.dumps` makes one per line."""
 
@@ -22,6 +24,7 @@ def configure_logs(*, process: str, level: int = logging.INFO) -> None:
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_trace,
         lambda _logger, _name, event: {"process": process, **event},
     ]
     handler = logging.StreamHandler()
@@ -46,3 +49,12 @@ def configure_logs(*, process: str, level: int = logging.INFO) -> None:
 
 def _to_json(event: Any, **_options: Any) -> str:
     return _JSON.encode(event)
+
+
+def _add_trace(
+    _logger: object, _name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Request and job are bound by whoever works on them; the trace is known by its span."""
+    if (trace_id := current_trace_id()) is not None:
+        event["trace_id"] = trace_id
+    return event

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from service.domain import GenerationRequest, Job, JobQueued, JobState
@@ -12,8 +11,10 @@ from service.jobs.progress import key_conflict, over_its_jobs, start_limit_ms
 from service.jobs.queue import (
     ANYBODY,
     MAX_POSITION,
+    UNKNOWN_ORIGIN,
     Attendee,
     IdempotencyKey,
+    Origin,
     Owner,
     QueueLimits,
     Standing,
@@ -41,18 +42,20 @@ class RedisSubmissions:
         once: IdempotencyKey | None = None,
         footprint: int = 0,
         attendee: Attendee | None = None,
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> Submission:
         """As `JobQueue.submit_once`."""
         with submitting():
-            kind, *facts = await self._call(job_id, request, owner, once, footprint, attendee)
+            kind, *facts = await self._call(
+                job_id, request, owner, once, footprint, attendee, origin
+            )
         require_room(kind, self._limits.depth_for(request))
         if kind == b"over":
             raise over_its_jobs(owner.max_jobs)
         if kind == b"conflict":
             raise key_conflict()
         if kind == b"new":
-            made = _accepted(job_id, request, owner, *facts)
-            return replace(made, job=replace(made.job, attached=attendee is not None))
+            return _accepted(job_id, request, owner, attendee is not None, *facts)
         known_id, *stored = facts
         job = job_of(
             known_id.decode(),
@@ -69,6 +72,7 @@ class RedisSubmissions:
         once: IdempotencyKey | None,
         footprint: int,
         attendee: Attendee | None,
+        origin: Origin,
     ) -> list[Any]:
         keys = self._keys
         limit_ms = start_limit_ms(request)
@@ -97,6 +101,9 @@ class RedisSubmissions:
                 MAX_POSITION,
                 keys.waiting_prefix,
                 int(self._limits.head_start_seconds * 1000),
+                origin.request_id,
+                origin.traceparent,
+                origin.tracestate,
                 *([once.fingerprint, keys.job_prefix] if once else []),
                 *([attendee.id, int(attendee.seconds * 1000)] if attendee else ["", 0]),
             ],
@@ -105,7 +112,13 @@ class RedisSubmissions:
 
 
 def _accepted(
-    job_id: str, request: GenerationRequest, owner: Owner, created: bytes, ahead: int, running: int
+    job_id: str,
+    request: GenerationRequest,
+    owner: Owner,
+    attached: bool,
+    created: bytes,
+    ahead: int,
+    running: int,
 ) -> Submission:
     job = Job(
         id=job_id,
@@ -113,5 +126,6 @@ def _accepted(
         state=JobState.QUEUED,
         created_at=int(created) / 1e6,
         tenant=owner.tenant,
+        attached=attached,
     )
     return Submission(job=job, standing=Standing(position=ahead, running=running))
