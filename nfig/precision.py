@@ -27,7 +27,7 @@ def to_precision(model: NFIGModel, name: str) -> NFIGModel:
     transformer, tokenizer = model.transformer, model.tokenizer
     transformer.to(dtype)
     transformer.head.to(torch.float32)
-    tokenizer.decoder.to(dtype, memory_format=torch.channels_last)
+    tokenizer.decoder.to(dtype)
     if tokenizer.preview_decoder is not None:
-        tokenizer.preview_decoder.layers.to(dtype, memory_format=torch.channels_last)
+        tokenizer.preview_decoder.layers.to(dtype)
     return model

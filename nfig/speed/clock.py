@@ -16,7 +16,7 @@ import torch
 
 TOLERANCE = 0.1
 ENOUGH = 3
-LIMIT = 15
+LIMIT = 40
 """Repetitions after which no more are tried."""
 
 

@@ -1,7 +1,7 @@
 """VAR's pixel decoder as published: VQGAN's, wider at each step than `nfig.tokenizer.decoder`.
 
-A convolution at the latent's resolution, a middle of two residual blocks around attention, then per
-resolution one residual block more than the encoder has, the change of channels in the first of them.
+Convolutions at the latent's resolution, a middle of two residual blocks around attention, then per
+resolution one residual block more than the encoder has, the first of them changing the channels.
 
 Shape legend: B batch, C latent channels, H W latent grid.
 """

@@ -44,7 +44,9 @@ class PublishedAttention(nn.Module):
         bias = torch.cat((self.query_bias, self.zero_bias, self.value_bias))
         qkv = F.linear(x_BlD, self.qkv.weight, bias).view(rows, length, 3, self.num_heads, -1)
         queries, keys, values = qkv.permute(2, 0, 3, 1, 4).unbind(0)
-        queries = F.normalize(queries, dim=-1).mul(self.log_head_scale.clamp_max(LARGEST_SCALE).exp())
+        queries = F.normalize(queries, dim=-1).mul(
+            self.log_head_scale.clamp_max(LARGEST_SCALE).exp()
+        )
         keys = F.normalize(keys, dim=-1)
         if self.seen is not None:
             keys = torch.cat((self.seen[0], keys), dim=2)

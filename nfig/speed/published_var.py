@@ -10,7 +10,6 @@ one band, V codebook size.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -48,13 +47,20 @@ class PublishedVAR(nn.Module):
         channels = config.tokenizer.latent_channels
         self.transformer = PublishedTransformer(config.transformer, config.tokenizer)
         self.codebook = nn.Embedding(config.tokenizer.codebook_size, channels)
-        self.phi = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(NUM_PHI))
+        self.phi = nn.ModuleList(
+            nn.Conv2d(channels, channels, 3, padding=1) for _ in range(NUM_PHI)
+        )
         self.decoder = PublishedDecoder(config.tokenizer)
         self.eval().requires_grad_(False)
 
     @torch.no_grad()
     def draw(
-        self, labels_B: Tensor, *, sampling: SamplingDefaults, seed: int = 0, sample: Sample | None = None
+        self,
+        labels_B: Tensor,
+        *,
+        sampling: SamplingDefaults,
+        seed: int = 0,
+        sample: Sample | None = None,
     ) -> Iterator[PublishedStep]:
         """One step per band; `sample` takes the sampler's place. Only one draw at a time."""
         if sample is None:

@@ -1,8 +1,8 @@
 """How large the baseline of a served model is.
 
-The paper compares its transformer of depth 16 with VAR of depth 20: a quarter deeper, and with VAR's
-own rule (width and heads in proportion to depth) a quarter wider. The rule holds at any size, in the
-proportions of the served model: from depth 6, width 192 it gives depth 8, width 256.
+The paper compares its transformer of depth 16 with VAR of depth 20: a quarter deeper, and by VAR's
+own rule (width and heads in proportion to depth) a quarter wider. The rule holds at any size, in
+the proportions of the served model: from depth 6, width 192 it gives depth 8, width 256.
 """
 
 from __future__ import annotations
