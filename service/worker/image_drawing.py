@@ -16,6 +16,7 @@ from service.metrics import Metrics
 from service.worker.deadline import Deadline
 from service.worker.learned_pace import LearnedPace
 from service.worker.persistence import persistently, with_retries
+from service.worker.speedup import speedup
 
 
 class CancelWanted(Exception):
@@ -134,6 +135,7 @@ class ImageDrawing:
 
     async def _publish_band(self, drawn: DrawnBand) -> None:
         preview, pictures = await self._preview(drawn)
+        kept = drawn.band < len(self._generation.kept)
         event = BandCompleted(
             image_index=self._generation.image_index,
             band=drawn.band,
@@ -141,7 +143,8 @@ class ImageDrawing:
             seconds=drawn.seconds,
             batch_size=drawn.batch_size,
             preview=preview,
-            kept=drawn.band < len(self._generation.kept),
+            kept=kept,
+            speedup=None if kept else speedup(drawn),
         )
         await self._publish(event, pictures)
 
