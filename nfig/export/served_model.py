@@ -7,7 +7,7 @@ Shape legend: B batch rows, C latent channels, H W latent grid, l tokens of one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -17,6 +17,7 @@ import numpy.typing as npt
 import torch
 
 from nfig import checkpoint
+from nfig.export.baseline import Baseline
 from nfig.export.contract import BATCH_SIZES
 from nfig.generation import NO_TOKEN, BandStep, Generation, generate
 from nfig.images import to_pixels
@@ -43,6 +44,8 @@ class ServedBand:
     seconds: float
     batch_size: int
     """Rows executed, padding included."""
+    baseline_seconds: Mapping[str, float]
+    """What each baseline takes for the same, by its name; those that were measured here."""
 
 
 class ServedModel:
@@ -52,6 +55,8 @@ class ServedModel:
         self.model = model.eval()
         self.config = model.config
         self.digest = digest
+        self.baseline: Baseline | None = None
+        """What speed is compared with, once it has been measured."""
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "cpu") -> Self:
@@ -76,8 +81,18 @@ class ServedModel:
             # Padding is never alive, so that it does not keep the loop going.
             return row < num_rows and (is_alive is None or is_alive(row))
 
+        # The baselines are measured with guidance, which doubles the rows.
+        guided = any(generation.guidance_scale > 0 for generation in generations)
         steps = generate(self.model, [*generations, *padding], is_alive=alive)
-        return (_served(step, num_rows=num_rows, batch_size=batch_size) for step in steps)
+        return (
+            _served(
+                step,
+                num_rows=num_rows,
+                batch_size=batch_size,
+                baseline=self.baseline if guided else None,
+            )
+            for step in steps
+        )
 
     @torch.no_grad()
     def decode(
@@ -134,7 +149,9 @@ def padded_size(num_rows: int) -> int:
     return next(size for size in BATCH_SIZES if size >= num_rows)
 
 
-def _served(step: BandStep, *, num_rows: int, batch_size: int) -> ServedBand:
+def _served(
+    step: BandStep, *, num_rows: int, batch_size: int, baseline: Baseline | None
+) -> ServedBand:
     tokens_Bl = step.tokens_Bl.to("cpu", torch.int32).numpy()
     canvas_BCHW = step.canvas_BCHW.to("cpu", torch.float32).numpy()
     rows = [
@@ -143,4 +160,10 @@ def _served(step: BandStep, *, num_rows: int, batch_size: int) -> ServedBand:
         else ServedRow(tokens=tokens_Bl[row], canvas=canvas_BCHW[row])
         for row in range(num_rows)
     ]
-    return ServedBand(band=step.band, rows=rows, seconds=step.seconds, batch_size=batch_size)
+    return ServedBand(
+        band=step.band,
+        rows=rows,
+        seconds=step.seconds,
+        batch_size=batch_size,
+        baseline_seconds={} if baseline is None else baseline.seconds_of(step.band, batch_size),
+    )

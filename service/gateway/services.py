@@ -43,7 +43,7 @@ def build_services(*, queue: JobQueue, settings: GatewaySettings, metrics: Metri
         queue=queue,
         settings=settings,
         metrics=metrics,
-        access=Access(queue=queue, settings=settings),
+        access=Access(queue=queue, settings=settings, metrics=metrics),
         fleet=fleet,
         attendance=attendance,
         admission=Admission(

@@ -19,7 +19,7 @@ from service.domain import (
 from service.errors import JobLost, NotFound
 from service.jobs.dead_letters import DeadLetter
 from service.jobs.progress import FAILED_BY_ATTEMPTS, depth_reached, out_of_memory, state_after
-from service.jobs.queue import IdempotencyKey, Lease, Memory, QueueLimits
+from service.jobs.queue import Census, IdempotencyKey, Lease, Memory, QueueLimits
 
 
 @dataclass(kw_only=True)
@@ -94,6 +94,15 @@ class MemoryStore:
             used=sum(record.num_bytes for record in self._records.values()),
             promised=sum(record.footprint for record in self._outstanding.values()),
             most=self._limits.memory_bytes or None,
+        )
+
+    async def census(self) -> Census:
+        self._expire()
+        accepted = [record.job.created_at for record in self._outstanding.values()]
+        return Census(
+            depth=len(accepted),
+            oldest_age_seconds=max(0.0, self._clock() - min(accepted)) if accepted else 0.0,
+            dead_letters=len(self._graves),
         )
 
     async def _require_room(self, request: GenerationRequest, footprint: int) -> None:

@@ -17,6 +17,7 @@ from service.worker.deadline import Deadline
 from service.worker.learned_pace import LearnedPace
 from service.worker.persistence import persistently, with_retries
 from service.worker.speedup import speedup
+from service.worker.timing import ImageTiming, PictureKind
 
 
 class CancelWanted(Exception):
@@ -51,6 +52,7 @@ class ImageDrawing:
         self._metrics = metrics
         self._pace = pace
         self._deadline = deadline
+        self._timing = self._new_timing()
         self._best: DrawnBand | None = None
         """The furthest band by now; a try that begins anew does not lose it."""
 
@@ -62,7 +64,12 @@ class ImageDrawing:
         """
         await with_retries(self._draw_once)
 
+    def _new_timing(self) -> ImageTiming:
+        waited = self._deadline.age_at_lease
+        return ImageTiming(self._metrics, model=self._request.model, queue_seconds=waited)
+
     async def _draw_once(self) -> None:
+        self._timing = self._new_timing()
         try:
             await self._draw_bands()
         except _LastCall:
@@ -78,6 +85,7 @@ class ImageDrawing:
             picture=picture,
             bands_completed=completed,
             shed=self._generation.bands < self._request.bands,
+            timing=self._timing.parts(total_seconds=self._deadline.age),
         )
         await self._publish(event, {picture.digest: content})
         self._pace.picture.add(time.monotonic() - started)
@@ -95,6 +103,7 @@ class ImageDrawing:
                 if not self._deadline.allows_band(band):
                     raise _LastCall
                 drawn = await self._next(bands, band)
+                self._timing.add_band(drawn)
                 if self._best is None or drawn.band > self._best.band:
                     self._best = drawn
                 await self._publish_band(drawn)
@@ -163,13 +172,16 @@ class ImageDrawing:
     async def _picture(
         self, canvas: Canvas, *, preview_of: int | None = None
     ) -> tuple[Picture, bytes]:
-        pixels = await self._engine.decode(canvas, preview_of=preview_of)
-        return await asyncio.to_thread(
-            encode_picture,
-            pixels,
-            picture_format=self._request.picture_format,
-            quality=self._request.picture_quality,
-        )
+        kind: PictureKind = "image" if preview_of is None else "preview"
+        with self._timing.part("decode", kind):
+            pixels = await self._engine.decode(canvas, preview_of=preview_of)
+        with self._timing.part("encode", kind):
+            return await asyncio.to_thread(
+                encode_picture,
+                pixels,
+                picture_format=self._request.picture_format,
+                quality=self._request.picture_quality,
+            )
 
     async def _publish(
         self, event: BandCompleted | ImageCompleted, pictures: dict[str, bytes]

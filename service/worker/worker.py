@@ -140,10 +140,12 @@ class Worker:
         )
         task = asyncio.create_task(run.run())
         self._runs[task] = run.num_images
+        self._metrics.leases.labels(model=self._engine.card.id).set(len(self._runs))
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._runs[task]
+        self._metrics.leases.labels(model=self._engine.card.id).set(len(self._runs))
         if not task.cancelled() and task.exception() is not None:
             logger.error("a job's run broke", exc_info=task.exception())
 

@@ -44,7 +44,9 @@ from service.jobs.queue import (
     ANYBODY,
     Attendee,
     Backlog,
+    Census,
     IdempotencyKey,
+    Memory,
     Owner,
     QueueLimits,
     Submission,
@@ -113,6 +115,14 @@ class ScriptedQueue:
     async def workers(self) -> Sequence[WorkerStatus]:
         await self._answer()
         return self.statuses
+
+    async def census(self) -> Census:
+        await self._answer()
+        return Census(depth=len(self.jobs), oldest_age_seconds=0.0, dead_letters=0)
+
+    async def memory(self) -> Memory:
+        await self._answer()
+        return Memory(used=1, promised=0, most=None)
 
     async def depth(self) -> int:
         await self._answer()
