@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
+from dataclasses import replace
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 
@@ -133,7 +134,8 @@ async def test_without_hurry_a_deadline_changes_nothing(
     bench: Bench, another_bench: Callable[[], Bench]
 ) -> None:
     image = await bench.image(deadline_ms=LONG_MS)
-    assert image == await another_bench().image()
+    other = await another_bench().image()
+    assert replace(image, timing=None) == replace(other, timing=None)
     assert (image.bands_completed, bench.bands_saved()) == (5, 0)
 
 
