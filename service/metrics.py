@@ -7,7 +7,7 @@ holds the two equal.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
@@ -31,6 +31,20 @@ class Metrics:
         self._add_saving()
         self._add_door()
         self._add_queue()
+
+    def expect_model(self, model: str) -> None:
+        """Series of rare events begin at 0: from nothing, the first event would be no increase."""
+        for rare in (self.previews_dropped, self.job_redeliveries, self.jobs_browned_out):
+            rare.labels(model=model)
+        for reason in ("brownout", "deadline"):
+            self.bands_saved.labels(model=model, reason=reason)
+        for gauge in (self.brownout_level, self.leases):
+            gauge.labels(model=model)
+
+    def expect_refusals(self, reasons: Iterable[str]) -> None:
+        """The same for the door."""
+        for reason in reasons:
+            self.jobs_refused.labels(reason=reason)
 
     def _add_bands(self) -> None:
         """What the in-process engine executes; Triton's model exports the same of itself."""

@@ -42,6 +42,7 @@ class Worker:
         self._heartbeat = heartbeat
         self._brownout = heartbeat.brownout
         self._metrics = metrics
+        metrics.expect_model(engine.card.id)
         self._max_generations = max_generations
         self._slots = asyncio.Semaphore(max_generations)
         self._lease_seconds = lease_seconds
