@@ -7,7 +7,7 @@ that a job passes through, can speak of the same things.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -200,8 +200,8 @@ class ImageCompleted:
     bands_completed: int
     shed: bool = False
     """Bands were left out because demand exceeded capacity."""
-    timing: Mapping[str, float] | None = None
-    """Where the seconds from acceptance to this event went, by TIMINGS."""
+    timing: Mapping[str, float] | None = field(default=None, compare=False)
+    """Where the seconds from acceptance to this event went, by TIMINGS; it makes no other image."""
 
 
 @dataclass(frozen=True, kw_only=True)

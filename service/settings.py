@@ -9,8 +9,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.domain import Priority
 
-BaselineMode = Literal["idle", "start", "off"]
-
 
 class QueueSettings(BaseSettings):
     """Shared by gateway and worker."""
@@ -55,9 +53,6 @@ class WorkerSettings(QueueSettings):
     """Path of the model card that export wrote."""
     checkpoint: str = "checkpoints/avatars-64"
     """Checkpoint folder, for the torch engine."""
-    baseline: BaselineMode = "idle"
-    """When the torch engine measures what its speed is compared with: while nobody draws, before it
-    is ready, or never. Triton's model reads the same variable."""
     max_generations: int = Field(default=16, ge=1)
     """Images drawn at once."""
     brownout_min_bands: int | None = Field(default=None, ge=1)

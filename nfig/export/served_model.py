@@ -7,6 +7,7 @@ Shape legend: B batch rows, C latent channels, H W latent grid, l tokens of one 
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +18,13 @@ import numpy.typing as npt
 import torch
 
 from nfig import checkpoint
-from nfig.export.baseline import Baseline
+from nfig.export.baseline import Baseline, Place, read_baseline
 from nfig.export.contract import BATCH_SIZES
 from nfig.generation import NO_TOKEN, BandStep, Generation, generate
 from nfig.images import to_pixels
 from nfig.model import NFIGModel
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -60,8 +63,18 @@ class ServedModel:
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "cpu") -> Self:
-        """From a checkpoint folder. Raises ValueError if it is not a whole one."""
-        return cls(checkpoint.load(folder).to(device), digest=checkpoint.digest(folder))
+        """From a checkpoint folder, with the baseline that was measured here and is kept in it.
+
+        Raises ValueError if it is not a whole one.
+        """
+        served = cls(checkpoint.load(folder).to(device), digest=checkpoint.digest(folder))
+        weight = next(served.model.transformer.parameters())
+        here = Place.here(digest=served.digest, device=weight.device, dtype=weight.dtype)
+        try:
+            served.baseline = read_baseline(folder, here=here, num_bands=served.model.num_bands)
+        except ValueError as error:  # what speed is compared with must not keep it from drawing
+            logger.warning("no baseline: %s", error)
+        return served
 
     def draw(
         self,

@@ -14,12 +14,9 @@ import numpy as np
 
 from nfig.export.band_metrics import baseline_labels
 from nfig.export.exporter import card_fields
-from nfig.export.idle_baseline import IdleBaseline
-from nfig.export.quiet import Quiet
 from nfig.export.served_encoder import ServedEncoder
 from nfig.export.served_model import ServedBand, ServedModel, ServedRow
 from nfig.generation import Generation as ModelGeneration
-from nfig.speed import measure_baseline
 from service.cards import build_card
 from service.domain import ModelCard
 from service.engine.batcher import Batcher, BatchStep
@@ -33,7 +30,6 @@ from service.engine.limits import (
 )
 from service.errors import EngineUnavailable
 from service.metrics import Metrics
-from service.settings import BaselineMode
 
 
 class TorchEngine:
@@ -48,15 +44,11 @@ class TorchEngine:
         device: str = "cpu",
         window_seconds: float = 0.005,
         metrics: Metrics | None = None,
-        baseline: BaselineMode = "off",
     ) -> None:
         """`checkpoint` is a folder. Draws that arrive within `window_seconds` share a batch.
 
-        The latency of every executed band goes to `metrics`. `baseline` is when what speed is
-        compared with is measured; it is kept in the checkpoint's folder, where that can be written.
+        The latency of every executed band goes to `metrics`.
         """
-        self._baseline_mode = baseline
-        self._quiet = Quiet()
         self._checkpoint = checkpoint
         self._device = device
         self._window_seconds = window_seconds
@@ -68,7 +60,7 @@ class TorchEngine:
         served = await asyncio.to_thread(self._load)
         self.card = build_card(card_fields(served.config, digest=served.digest))
         self._batcher = Batcher(
-            _Model(served, self._metrics, self._quiet),
+            _Model(served, self._metrics),
             max_batch=max(self.card.batch_sizes),
             window_seconds=self._window_seconds,
         )
@@ -95,7 +87,6 @@ class TorchEngine:
         return split_bands(await batcher.encode(pixels), self.card)
 
     async def close(self) -> None:
-        self._quiet.close()
         batcher, self._batcher = self._batcher, None
         if batcher is not None:
             await asyncio.to_thread(batcher.close)
@@ -103,14 +94,6 @@ class TorchEngine:
     def _load(self) -> ServedModel:
         served = ServedModel.load(self._checkpoint, device=self._device)
         served.warm_up()
-        keeper = IdleBaseline(
-            served,
-            self._checkpoint,
-            self._quiet,
-            mode=self._baseline_mode,
-            measure=measure_baseline,
-        )
-        keeper.start()
         return served
 
     def _started(self) -> Batcher:
@@ -122,9 +105,8 @@ class TorchEngine:
 class _Model:
     """The model as the batcher wants it: the service's words in and out."""
 
-    def __init__(self, served: ServedModel, metrics: Metrics | None, quiet: Quiet) -> None:
+    def __init__(self, served: ServedModel, metrics: Metrics | None) -> None:
         self._served = served
-        self._quiet = quiet
         self._encoder = ServedEncoder(
             served.model.tokenizer, digest=served.digest, device=served.model.device
         )
@@ -134,20 +116,17 @@ class _Model:
         self, generations: Sequence[Generation], is_alive: Callable[[int], bool]
     ) -> Iterator[BatchStep]:
         rows = [_model_generation(generation) for generation in generations]
-        with self._quiet.at_work():
-            for step in self._served.draw(rows, is_alive=is_alive):
-                self._observe(step)
-                yield [None if row is None else _drawn_band(step, row) for row in step.rows]
+        for step in self._served.draw(rows, is_alive=is_alive):
+            self._observe(step)
+            yield [None if row is None else _drawn_band(step, row) for row in step.rows]
 
     def decode(
         self, canvases: Sequence[Canvas], previews_of: Sequence[int | None]
     ) -> Sequence[Pixels]:
-        with self._quiet.at_work():
-            return list(self._served.decode(np.stack(canvases), previews_of))
+        return list(self._served.decode(np.stack(canvases), previews_of))
 
     def encode(self, pixels: Pixels) -> Tokens:
-        with self._quiet.at_work():
-            tokens: Tokens = self._encoder.encode(pixels[None])[0]
+        tokens: Tokens = self._encoder.encode(pixels[None])[0]
         return tokens
 
     def _observe(self, step: ServedBand) -> None:

@@ -74,17 +74,15 @@ CARD = ModelCard(
 )
 CREATED_AT = 1_700_000_000.0
 
+READY = WorkerStatus(worker_id="w", model="tiny", engine="fake", engine_ready=True)
+
 
 @dataclass
 class ScriptedQueue:
     """The gateway's half of `JobQueue`."""
 
     cards: list[ModelCard] = field(default_factory=lambda: [CARD])
-    statuses: list[WorkerStatus] = field(
-        default_factory=lambda: [
-            WorkerStatus(worker_id="w", model="tiny", engine="fake", engine_ready=True)
-        ]
-    )
+    statuses: list[WorkerStatus] = field(default_factory=lambda: [READY])
     refuse_submit: Exception | None = None
     down: bool = False
     silent: bool = False
@@ -121,12 +119,7 @@ class ScriptedQueue:
         return Census(depth=len(self.jobs), oldest_age_seconds=0.0, dead_letters=0)
 
     async def memory(self) -> Memory:
-        await self._answer()
         return Memory(used=1, promised=0, most=None)
-
-    async def depth(self) -> int:
-        await self._answer()
-        return len(self.jobs)
 
     async def submit(
         self,
