@@ -5,7 +5,7 @@ SETUP := .venv/.setup-done
 PROMETHEUS := deploy/observability/prometheus
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test fuzz chaos check bench format lock proto clean
+.PHONY: help setup demo serve test fuzz chaos check bench format lock proto pages clean
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 10
@@ -47,6 +47,9 @@ lock: $(SETUP) ## resolve pyproject's ranges into requirements.lock
 
 proto: $(SETUP) ## write the gRPC stubs of nfig_proto from proto/
 	$(BIN)/python .ci/proto.py
+
+pages: $(SETUP) ## write the pages of docs/ that are generated
+	$(BIN)/python -m service.admin settings > docs/settings.md
 
 clean: ## remove what the targets above made, .venv included
 	rm -rf .venv out *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -14,7 +14,7 @@ import tempfile
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-EXTRAS = "model,export,data,evaluation,gateway,worker,client,stack,dev"
+EXTRAS = "model,export,data,evaluation,gateway,worker,client,stack,dev,docs"
 OURS = {"nfig-proto", "nfig-serve"}
 OF_ONE_VARIANT = re.compile(r"nvidia-.*|cuda-.*|triton")
 """What only a CUDA build of torch pulls in; pip adds it by itself where that build is installed."""

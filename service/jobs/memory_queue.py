@@ -15,7 +15,6 @@ from service.domain import (
     Job,
     JobCancelled,
     JobQueued,
-    JobStarted,
     JobState,
     LoggedEvent,
     ModelCard,
@@ -28,7 +27,6 @@ from service.jobs.dead_letters import DeadLetter, no_letter, no_upload
 from service.jobs.event_ids import parse_event_id
 from service.jobs.memory_store import Grave, MemoryStore, Record
 from service.jobs.progress import (
-    FAILED_BY_ATTEMPTS,
     NOT_STARTED,
     key_conflict,
     over_its_jobs,
@@ -261,10 +259,11 @@ class MemoryQueue(MemoryStore):
         count: int,
         wait_seconds: float,
         max_bands: int | None = None,
+        engine: str | None = None,
     ) -> Sequence[Lease]:
         deadline = time.monotonic() + wait_seconds
         while True:
-            leases = await self._lease_now(worker_id, model, count, max_bands)
+            leases = await self._lease_now(worker_id, model, count, max_bands, engine)
             if leases or time.monotonic() >= deadline:
                 return leases
             await asyncio.sleep(0.005)
@@ -329,49 +328,16 @@ class MemoryQueue(MemoryStore):
         return None
 
     async def _lease_now(
-        self, worker_id: str, model: str, count: int, max_bands: int | None
+        self, worker_id: str, model: str, count: int, max_bands: int | None, engine: str | None
     ) -> list[Lease]:
         leases: list[Lease] = []
         for record in self._in_turn(model):
             if len(leases) == count:
                 break
             if self._is_free(record):
-                lease = await self._start(record, worker_id, max_bands)
+                lease = await self._start(record, worker_id, max_bands, engine)
                 leases += [lease] if lease else []
         return leases
-
-    def _is_free(self, record: Record) -> bool:
-        lapsed = record.lease_until <= self._clock()
-        state = record.job.state
-        return state is JobState.QUEUED or (state is JobState.RUNNING and lapsed)
-
-    async def _start(self, record: Record, worker_id: str, max_bands: int | None) -> Lease | None:
-        if record.is_unwanted(self._clock()):
-            await self._end(record, JobCancelled())
-            return None
-        if record.job.attempts >= self._limits.max_attempts:
-            await self._end(record, FAILED_BY_ATTEMPTS)
-            return None
-        now = self._clock()
-        if record.is_late(now):
-            await self._end(record, NOT_STARTED)
-            return None
-        record.start_by = None
-        if record.epoch == 0:
-            record.max_bands = max_bands
-        attempts = record.job.attempts + 1
-        self._pass(record, JobState.RUNNING, attempts=attempts)
-        record.epoch += 1
-        record.worker_id = worker_id
-        record.lease_until = now + self._limits.lease_seconds
-        await self._append(record, JobStarted(attempt=attempts))
-        return Lease(
-            job=record.job,
-            worker_id=worker_id,
-            epoch=record.epoch,
-            leased_at=now,
-            max_bands=record.max_bands,
-        )
 
     def _grave(self, job_id: str) -> Grave:
         self._expire()

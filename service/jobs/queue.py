@@ -53,6 +53,8 @@ class QueueLimits:
     head_start_seconds: float = 30.0
     """A job of one priority goes before those of the next lower one that were accepted up to so
     much earlier: it overtakes for a while, and nobody waits for ever."""
+    engine_wait_seconds: float = 120.0
+    """How long a job that was begun waits for a worker with its engine while others come by."""
     max_dead_letters: int = 1000
     """One more pushes the oldest out."""
     dead_letter_seconds: float = 7 * 86_400.0
@@ -315,6 +317,7 @@ class JobQueue(Protocol):
         count: int,
         wait_seconds: float,
         max_bands: int | None = None,
+        engine: str | None = None,
     ) -> Sequence[Lease]:
         """Up to `count` jobs of the model: those whose holder let its lease lapse or handed them
         back, then waiting ones by acceptance less their priority's head start. Jobs beyond
@@ -323,6 +326,11 @@ class JobQueue(Protocol):
 
         `max_bands` is written down with a job's first lease and told by every later one, so that
         a takeover draws as many bands.
+
+        `engine` is what the worker draws with. A job of which a band is logged goes on with the
+        engine that drew it: a worker with another one lets it wait, and fails it once
+        `engine_wait_seconds` have passed since one did so first; it becomes a dead letter. None
+        takes what is there.
         """
 
     async def upload(self, job_id: str) -> bytes:

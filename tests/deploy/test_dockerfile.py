@@ -1,0 +1,154 @@
+"""The images, without a daemon: what is copied exists, and what is installed is enough."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import re
+import subprocess
+import sys
+import sysconfig
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+INSTRUCTIONS = TEXT.replace("\\\n", " ").splitlines()
+STAGE = re.MULTILINE | re.DOTALL
+ENTRY_POINTS = {
+    "gateway": ["service.gateway.__main__"],
+    "worker": ["service.worker.__main__", "service.worker.engines", "service.engine.triton_engine"],
+    "triton": ["nfig.export.served_model", "nfig.export.served_encoder", "nfig.export.exporter"],
+    "train": ["nfig.cli", "nfig.training.runs", "nfig.evaluation", "nfig.data"],
+}
+OURS = {"nfig-serve", "nfig-proto"}
+IMPORT = """
+import importlib, json, sys
+absent = set(json.loads(sys.argv[1]))
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in absent:
+            raise ModuleNotFoundError(f"{name} is not in the image", name=name)
+sys.meta_path.insert(0, Absent())
+for name in sys.argv[2:]:
+    importlib.import_module(name)
+print(json.dumps("torch" in sys.modules))
+"""
+
+
+def image_requirements(target: str) -> list[str]:
+    path = ROOT / ".ci" / "image_requirements.py"
+    spec = importlib.util.spec_from_file_location("image_requirements", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    found: list[str] = module.requirements(target)
+    return found
+
+
+def closure(texts: list[str]) -> set[str]:
+    """Names of the installed distributions that these requirements bring, with what those need."""
+    found: set[str] = set()
+    waiting = [(Requirement(text), "") for text in texts]
+    seen: set[tuple[str, frozenset[str]]] = set()
+    while waiting:
+        wanted, extra = waiting.pop()
+        if wanted.marker is not None and not wanted.marker.evaluate({"extra": extra}):
+            continue
+        name = canonicalize_name(wanted.name)
+        if (name, frozenset(wanted.extras)) in seen:
+            continue
+        seen.add((name, frozenset(wanted.extras)))
+        found.add(name)
+        try:
+            needs = metadata.requires(name) or []
+        except metadata.PackageNotFoundError:
+            continue
+        extras = ["", *wanted.extras]
+        waiting += [(Requirement(need), each) for need in needs for each in extras]
+    return found
+
+
+@pytest.mark.parametrize("target", ENTRY_POINTS)
+def test_what_a_target_installs_is_enough_for_its_entry_point(target: str, tmp_path: Path) -> None:
+    distributions = closure(image_requirements(target))
+    absent = [
+        module
+        for module, of in metadata.packages_distributions().items()
+        if not (distributions | OURS) & {canonicalize_name(name) for name in of}
+    ]
+    assert {"pytest", "hypothesis"} <= set(absent)
+    command = [sys.executable, "-c", IMPORT, json.dumps(absent), *ENTRY_POINTS[target]]
+    environment = {"PYTHONPATH": str(ROOT), "PYTHONDONTWRITEBYTECODE": "1", "HOME": str(tmp_path)}
+    ended = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 0, ended.stderr
+    if target in ("gateway", "worker"):
+        assert "torch" not in distributions
+        assert json.loads(ended.stdout) is False
+
+
+def test_the_dockerfile_builds_every_target_and_no_other() -> None:
+    stages = re.findall(r"^FROM \S+ AS (\S+)", TEXT, flags=re.MULTILINE)
+    asked = re.findall(r"image_requirements\.py (\S+) >", TEXT)
+    assert sorted(asked) == sorted(ENTRY_POINTS)
+    assert set(ENTRY_POINTS) <= set(stages)
+
+
+def test_every_path_that_is_copied_exists_and_is_let_into_the_context() -> None:
+    ignore = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    allowed = [line[1:] for line in ignore if line.startswith("!")]
+    (checkpoint,) = re.findall(r"^ARG CHECKPOINT=(\S+)", TEXT, flags=re.MULTILINE)
+    copied = []
+    for line in INSTRUCTIONS:
+        if line.startswith("COPY ") and "--from" not in line:
+            copied += [path.replace("${CHECKPOINT}", checkpoint) for path in line.split()[1:-1]]
+    assert len(copied) > 8
+    for path in copied:
+        assert (ROOT / path).exists(), path
+        assert any(path == each or path.startswith(f"{each}/") for each in allowed), path
+    assert not [path for path in allowed if not (ROOT / path).exists()]
+
+
+def test_every_stage_that_is_copied_from_comes_before() -> None:
+    stages: list[str] = []
+    for line in INSTRUCTIONS:
+        if line.startswith("FROM "):
+            stages.append(line.split()[-1])
+        for source in re.findall(r"--from=(\S+)", line):
+            assert source in stages[:-1], line
+
+
+def test_base_images_are_pinned_by_version_and_by_no_invented_digest() -> None:
+    stages = set(re.findall(r" AS (\S+)", TEXT))
+    for image in re.findall(r"^FROM (\S+)", TEXT, flags=re.MULTILINE):
+        assert image in stages or re.fullmatch(r"[\w./-]+:\d+\.\d+[\w.-]*", image), image
+
+
+def test_the_builder_and_triton_have_the_same_minor_version_of_python() -> None:
+    """Packages are installed by the one and imported by the other: 24.11 and later have 3.12."""
+    versions = set(re.findall(r"^FROM python:(3\.\d+)", TEXT, flags=re.MULTILINE))
+    (triton,) = re.findall(r"tritonserver:(\d+\.\d+)-py3", TEXT)
+    assert versions == {"3.12"}
+    assert float(triton) >= 24.11
+
+
+@pytest.mark.parametrize("target", ENTRY_POINTS)
+def test_every_target_runs_as_a_numbered_user_and_says_how_it_is(target: str) -> None:
+    base, own = re.findall(rf"^FROM (\S+) AS {target}\n(.*?)(?=^FROM |\Z)", TEXT, STAGE)[0]
+    inherited = re.findall(r"^FROM \S+ AS runtime\n(.*?)^FROM ", TEXT, STAGE)[0]
+    users = re.findall(r"^USER (\S+)", (inherited if base == "runtime" else "") + own, STAGE)
+    assert re.fullmatch(r"[1-9]\d+:[1-9]\d+", users[-1])
+    assert "HEALTHCHECK" in own
+
+
+def test_hadolint_finds_nothing() -> None:
+    hadolint = Path(sysconfig.get_path("scripts"), "hadolint")
+    command = [str(hadolint), str(ROOT / "Dockerfile")]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
