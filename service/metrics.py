@@ -11,6 +11,8 @@ from collections.abc import Iterable, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+from service.tracing import current_trace_id
+
 BAND_BUCKETS = tuple(0.001 * 2**i for i in range(13))
 """1 ms to 4 s: a small model on a processor to a large one under load."""
 STEP_BUCKETS = BAND_BUCKETS
@@ -18,6 +20,16 @@ STEP_BUCKETS = BAND_BUCKETS
 JOB_BUCKETS = tuple(0.01 * 2**i for i in range(13))
 """10 ms to 41 s: what somebody waits for."""
 BATCH_BUCKETS = (1, 2, 4, 8, 16, 32)
+
+
+class TracedHistogram(Histogram):
+    """Its buckets name a trace that fell into them, where what is observed belongs to one."""
+
+    def observe(self, amount: float, exemplar: dict[str, str] | None = None) -> None:
+        trace_id = current_trace_id()
+        if exemplar is None and trace_id is not None:
+            exemplar = {"trace_id": trace_id}
+        super().observe(amount, exemplar)
 
 
 class Metrics:
@@ -162,7 +174,7 @@ class Metrics:
     def _histogram(
         self, name: str, text: str, labels: Sequence[str], buckets: Sequence[float]
     ) -> Histogram:
-        return Histogram(name, text, labels, buckets=buckets, registry=self.registry)
+        return TracedHistogram(name, text, labels, buckets=buckets, registry=self.registry)
 
     def _counter(self, name: str, text: str, labels: Sequence[str]) -> Counter:
         return Counter(name, text, labels, registry=self.registry)

@@ -36,10 +36,12 @@ from service.jobs.progress import (
 from service.jobs.queue import (
     ANYBODY,
     MAX_POSITION,
+    UNKNOWN_ORIGIN,
     Attendee,
     Backlog,
     IdempotencyKey,
     Lease,
+    Origin,
     Owner,
     QueueLimits,
     Standing,
@@ -72,11 +74,16 @@ class MemoryQueue(MemoryStore):
         upload: bytes | None = None,
         attendee: Attendee | None = None,
         footprint: int = 0,
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> Job:
         self._require_job_of(owner)
-        attached = attendee is not None
         job = await self._accept(
-            request, owner.tenant, upload=upload, footprint=footprint, attached=attached
+            request,
+            owner.tenant,
+            upload=upload,
+            footprint=footprint,
+            attached=attendee is not None,
+            origin=origin,
         )
         if attendee is not None:
             await self.attend([job.id], attendee)
@@ -89,19 +96,21 @@ class MemoryQueue(MemoryStore):
         *,
         owner: Owner = ANYBODY,
         footprint: int = 0,
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> Submission:
         taken = None if once is None else await self.submitted(once, tenant=owner.tenant)
         if taken is not None:
             return Submission(job=taken, replayed=True)
         self._require_job_of(owner)
-        job = await self._accept(request, owner.tenant, once=once, footprint=footprint)
+        job = await self._accept(
+            request, owner.tenant, once=once, footprint=footprint, origin=origin
+        )
         return Submission(job=job, standing=self._standing(job))
 
     def _standing(self, job: Job) -> Standing:
         """Of a job that was accepted just now."""
         states = [record.job.state for record in self._in_turn(job.request.model)]
-        position = self._position(job)
-        return Standing(position=position, running=states.count(JobState.RUNNING))
+        return Standing(position=self._position(job), running=states.count(JobState.RUNNING))
 
     async def submitted(self, once: IdempotencyKey, *, tenant: str) -> Job | None:
         self._expire()
@@ -136,6 +145,7 @@ class MemoryQueue(MemoryStore):
         upload: bytes | None = None,
         footprint: int,
         attached: bool = False,
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> Job:
         await self._require_room(request, footprint)
         now = self._clock()
@@ -151,6 +161,7 @@ class MemoryQueue(MemoryStore):
         record = Record(
             job=job,
             footprint=footprint,
+            origin=origin,
             once=once,
             start_by=None if limit is None else now + limit / 1000,
             upload=upload,

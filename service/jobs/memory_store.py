@@ -30,7 +30,15 @@ from service.jobs.progress import (
     out_of_memory,
     state_after,
 )
-from service.jobs.queue import Census, IdempotencyKey, Lease, Memory, QueueLimits
+from service.jobs.queue import (
+    UNKNOWN_ORIGIN,
+    Census,
+    IdempotencyKey,
+    Lease,
+    Memory,
+    Origin,
+    QueueLimits,
+)
 
 
 @dataclass(kw_only=True)
@@ -39,6 +47,7 @@ class Record:
 
     job: Job
     footprint: int = 0
+    origin: Origin = UNKNOWN_ORIGIN
     once: IdempotencyKey | None = None
     epoch: int = 0
     lease_until: float = 0.0
@@ -84,6 +93,7 @@ class Record:
             epoch=self.epoch,
             leased_at=now,
             max_bands=self.max_bands,
+            origin=self.origin,
         )
 
     def upload_at(self, now: float) -> bytes | None:

@@ -79,6 +79,19 @@ ANYBODY = Owner(tenant=ANONYMOUS)
 
 
 @dataclass(frozen=True, kw_only=True)
+class Origin:
+    """The request that made a job, so that a worker's logs and spans name it; a takeover's, too."""
+
+    request_id: str = ""
+    traceparent: str = ""
+    """W3C trace context of the request's span; empty where nothing is traced."""
+    tracestate: str = ""
+
+
+UNKNOWN_ORIGIN = Origin()
+
+
+@dataclass(frozen=True, kw_only=True)
 class IdempotencyKey:
     """What makes a repeated submission the same job."""
 
@@ -130,6 +143,7 @@ class Lease:
     worker's own clock says."""
     max_bands: int | None = None
     """What the job's first lease said that it may have at most, if it consents."""
+    origin: Origin = UNKNOWN_ORIGIN
 
     @property
     def bands(self) -> int:
@@ -212,13 +226,15 @@ class JobQueue(Protocol):
         upload: bytes | None = None,
         footprint: int = 0,
         attendee: Attendee | None = None,
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> Job:
         """One atomic step: the owner's limit, depth check, job, queue entry, `job.queued` event.
 
         The image that is to be varied is there before the job is, and is deleted at its end. With
         an attendee the job is attached: once nobody waits for it, it ends as if cancelled.
 
-        `footprint` is what the job may come to in bytes (`footprint.py`).
+        `footprint` is what the job may come to in bytes (`footprint.py`); every lease of the job
+        tells its origin.
 
         Raises RateLimitExceeded where the owner has its number of jobs, QueueFull where all have,
         or where the memory is too short.
@@ -231,6 +247,7 @@ class JobQueue(Protocol):
         *,
         owner: Owner = ANYBODY,
         footprint: int = 0,
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> Submission:
         """As `submit`, and tells where the job stands. But if a job of the tenant that is still
         kept has taken the key: that job, in the same atomic step, even if no other would be

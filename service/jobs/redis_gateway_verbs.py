@@ -22,11 +22,13 @@ from service.jobs.progress import key_conflict
 from service.jobs.queue import (
     ANYBODY,
     MAX_POSITION,
+    UNKNOWN_ORIGIN,
     Attendee,
     Backlog,
     Census,
     IdempotencyKey,
     Memory,
+    Origin,
     Owner,
     Submission,
     WorkerStatus,
@@ -51,11 +53,17 @@ class RedisGatewayVerbs(RedisStore):
         upload: bytes | None = None,
         attendee: Attendee | None = None,
         footprint: int = 0,
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> Job:
         job_id = uuid.uuid4().hex
         async with self._uploads.kept_for(job_id, upload):
             made = await self._submissions.submit(
-                job_id, request, owner=owner, footprint=footprint, attendee=attendee
+                job_id,
+                request,
+                owner=owner,
+                footprint=footprint,
+                attendee=attendee,
+                origin=origin,
             )
         return made.job
 
@@ -66,10 +74,11 @@ class RedisGatewayVerbs(RedisStore):
         *,
         owner: Owner = ANYBODY,
         footprint: int = 0,
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> Submission:
         job_id = uuid.uuid4().hex
         return await self._submissions.submit(
-            job_id, request, owner=owner, once=once, footprint=footprint
+            job_id, request, owner=owner, once=once, footprint=footprint, origin=origin
         )
 
     async def submitted(self, once: IdempotencyKey, *, tenant: str) -> Job | None:

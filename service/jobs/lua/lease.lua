@@ -11,7 +11,8 @@
 --       engine of the worker or '' for any, event of a job whose engine does not come,
 --       ms for which it is waited for
 -- Returns a list of {job id, request, created, epoch, attempts, tenant, now in microseconds,
--- waiting, 1 if it is attached, bands that it may have at most}, and the ids of the newest entry of
+-- waiting, 1 if it is attached, bands that it may have at most, the request's id, its traceparent
+-- and tracestate or ''}, and the ids of the newest entry of
 -- each priority.
 local outstanding, dead = KEYS[1], KEYS[2]
 local group, worker, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -45,9 +46,11 @@ local function hold(waiting, job, id, entry)
   end
   redis.call('HSETNX', job, 'max_bands', ARGV[17]) -- a takeover draws as many
   redis.call('XADD', job .. ARGV[8], '*', 'event', (ARGV[10]:gsub('%%d', attempts)))
-  local facts = redis.call('HMGET', job, 'request', 'created', 'tenant', 'max_bands')
+  local facts = redis.call('HMGET', job, 'request', 'created', 'tenant', 'max_bands',
+    'request_id', 'traceparent', 'tracestate')
   table.insert(leases, { id, facts[1], facts[2], epoch, attempts, facts[3],
-    string.format('%.0f', now), waiting, attached(job) and 1 or 0, facts[4] })
+    string.format('%.0f', now), waiting, attached(job) and 1 or 0, facts[4],
+    facts[5] or '', facts[6] or '', facts[7] or '' })
 end
 
 -- What one engine has begun, another does not go on with: the job waits for a worker of its own.
