@@ -68,10 +68,9 @@ class ServedModel:
         Raises ValueError if it is not a whole one.
         """
         served = cls(checkpoint.load(folder).to(device), digest=checkpoint.digest(folder))
-        weight = next(served.model.transformer.parameters())
-        here = Place.here(digest=served.digest, device=weight.device, dtype=weight.dtype)
+        here, num_bands = place_of(served), served.model.num_bands
         try:
-            served.baseline = read_baseline(folder, here=here, num_bands=served.model.num_bands)
+            served.baseline = read_baseline(folder, here=here, num_bands=num_bands)
         except ValueError as error:  # what speed is compared with must not keep it from drawing
             logger.warning("no baseline: %s", error)
         return served
@@ -155,6 +154,12 @@ class ServedModel:
         """An image, and a preview of every band."""
         previews_of = [None, *range(self.model.num_bands - 1)]
         self.decode(np.zeros((len(previews_of), *self.canvas_shape), np.float32), previews_of)
+
+
+def place_of(served: ServedModel) -> Place:
+    """Where the model runs."""
+    weight = next(served.model.transformer.parameters())
+    return Place.here(digest=served.digest, device=weight.device, dtype=weight.dtype)
 
 
 def padded_size(num_rows: int) -> int:

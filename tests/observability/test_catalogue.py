@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from prometheus_client.openmetrics import exposition as openmetrics
 
 from nfig.export import band_metrics
 from nfig.export.contract import BASELINES
@@ -110,3 +111,17 @@ def test_promtool_finds_no_fault() -> None:
     for command in (["check", "config", str(folder / "prometheus.yml")], ["test", "rules", *tests]):
         ended = subprocess.run([promtool, *command], capture_output=True, text=True, check=False)
         assert ended.returncode == 0, ended.stdout + ended.stderr
+
+
+def test_buckets_name_the_trace_that_fell_into_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    known: list[str | None] = [None, "0af7651916cd43dd8448eb211c80319c"]
+    monkeypatch.setattr(metrics, "current_trace_id", lambda: known.pop(0))
+    exported = Metrics()
+    exported.job_queue.labels(model="m").observe(0.015)
+    exported.job_queue.labels(model="m").observe(0.3)
+    lines = openmetrics.generate_latest(exported.registry).decode().splitlines()
+    traced = [line for line in lines if "trace_id" in line]
+    assert len(traced) == 1
+    assert re.search(
+        r'le="0.32".*# \{trace_id="0af7651916cd43dd8448eb211c80319c"\} 0\.3', traced[0]
+    )

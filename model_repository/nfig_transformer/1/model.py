@@ -6,6 +6,7 @@ each request after every band, and notices between bands who has cancelled.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from nfig.export.band_metrics import BandMetrics
 from nfig.export.contract import BASELINES, TRANSFORMER
 from nfig.export.exporter import verified_folder
 from nfig.export.generation_tensors import read_generation
+from nfig.export.idle_baseline import IdleBaseline
+from nfig.export.quiet import Quiet
 from nfig.export.served_model import ServedBand, ServedModel, ServedRow
 from nfig.generation import Generation
 
@@ -61,11 +64,15 @@ class TritonPythonModel:
         self.model.warm_up()
         num_bands = self.model.model.num_bands
         self.metrics = BandMetrics(pb_utils.MetricFamily, self.model.config.name, num_bands)
+        self.quiet = Quiet()
+        mode = os.environ.get("NFIG_BASELINE", "idle")
+        IdleBaseline(self.model, folder, self.quiet, mode=mode).start()
 
     def execute(self, requests: Sequence[Any]) -> None:
         callers = [Caller(request) for request in requests]
         try:
-            self._draw(callers)
+            with self.quiet.at_work():
+                self._draw(callers)
         except Exception as error:  # the callers must hear of it, whatever it is
             for caller in callers:
                 caller.end(pb_utils.TritonError(str(error), pb_utils.TritonError.INTERNAL))
@@ -93,6 +100,9 @@ class TritonPythonModel:
                     caller.send(self._tensors(row, step))
                     if step.band + 1 == generation.bands:
                         caller.end()
+
+    def finalize(self) -> None:
+        self.quiet.close()
 
     def _tensors(self, row: ServedRow, step: ServedBand) -> list[Any]:
         baseline = [step.baseline_seconds.get(name, np.nan) for name in BASELINES]

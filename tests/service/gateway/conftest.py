@@ -136,13 +136,8 @@ class ScriptedQueue:
         await self._answer()
         if self.refuse_submit is not None:
             raise self.refuse_submit
-        job = Job(
-            id=f"job-{len(self.jobs)}",
-            request=request,
-            state=JobState.COMPLETED,
-            created_at=CREATED_AT,
-            tenant=owner.tenant,
-        )
+        facts = {"created_at": CREATED_AT, "tenant": owner.tenant, "state": JobState.COMPLETED}
+        job = Job(id=f"job-{len(self.jobs)}", request=request, **facts)
         self.requests.append(request)
         if upload is not None:
             self.uploads.append(upload)
