@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from prometheus_client.openmetrics import exposition as openmetrics
+from prometheus_client.exposition import choose_encoder
 
 from nfig.export import band_metrics
 from nfig.export.contract import BASELINES
@@ -114,12 +114,14 @@ def test_promtool_finds_no_fault() -> None:
 
 
 def test_buckets_name_the_trace_that_fell_into_them(monkeypatch: pytest.MonkeyPatch) -> None:
-    known: list[str | None] = [None, "0af7651916cd43dd8448eb211c80319c"]
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    known: list[str | None] = [None, trace]
     monkeypatch.setattr(metrics, "current_trace_id", lambda: known.pop(0))
     exported = Metrics()
     exported.job_queue.labels(model="m").observe(0.015)
     exported.job_queue.labels(model="m").observe(0.3)
-    lines = openmetrics.generate_latest(exported.registry).decode().splitlines()
+    encode, _ = choose_encoder("application/openmetrics-text; version=1.0.0")
+    lines = encode(exported.registry).decode().splitlines()
     traced = [line for line in lines if "trace_id" in line]
     assert len(traced) == 1
     assert re.search(
