@@ -67,12 +67,18 @@ def _baseline(values: dict[str, Any]) -> Baseline:
     return Baseline(model=values["model"], seconds=seconds)
 
 
+def label_named(name: str) -> Label:
+    """Raises ValueError on a name that is none."""
+    for label in LABELS:
+        if label == name:
+            return label
+    raise ValueError(f"baseline must be one of {', '.join(LABELS)}: {name!r}")
+
+
 def contender_of(
     label: Label, config: ModelConfig, *, device: torch.device, dtype: str
 ) -> Contender:
-    """`config` is the baseline's own. Raises ValueError on an unknown label or dtype."""
-    if label not in LABELS:
-        raise ValueError(f"baseline must be one of {', '.join(LABELS)}: {label!r}")
+    """`config` is the baseline's own. Raises ValueError on an unknown dtype."""
     kind = PublishedContender if label == "as_published" else EngineContender
     return kind.random(config, device=device, dtype=dtype)
 

@@ -2,7 +2,8 @@
 
 The rule: something else on the machine only ever makes a repetition slower. One that takes over 10%
 longer than the fastest is disturbed and left out; of the others the median is told. Fewer than
-three that count are no measurement.
+three that count are no measurement. Only a comparison, both sides of which met the same machine,
+then goes by the three fastest of each and says so.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ class Times:
 
     parts: tuple[float, ...]
     total: float
+    disturbed: bool = False
+    """Too few repetitions agreed."""
 
 
 def now(device: torch.device) -> float:
@@ -50,10 +53,15 @@ def typical(repetitions: Sequence[Times]) -> Times:
     counted = undisturbed(repetitions)
     if len(counted) < ENOUGH:
         raise DisturbedError(f"only {len(counted)} of {len(repetitions)} repetitions agree")
+    return _medians(counted)
+
+
+def _medians(counted: Sequence[Times], *, disturbed: bool = False) -> Times:
     parts = zip(*(times.parts for times in counted), strict=True)
     return Times(
         parts=tuple(statistics.median(part) for part in parts),
         total=statistics.median(times.total for times in counted),
+        disturbed=disturbed,
     )
 
 
@@ -62,7 +70,7 @@ def measure_in_turn(
 ) -> list[Times]:
     """Each contender's typical times. They take turns, so that a slow minute meets them all.
 
-    Each runs once before it counts. Raises DisturbedError.
+    Each runs once before it counts.
     """
     for run in contenders:
         run()
@@ -72,4 +80,12 @@ def measure_in_turn(
             kept.append(run())
         if all(len(undisturbed(kept)) >= ENOUGH for kept in repetitions):
             break
-    return [typical(kept) for kept in repetitions]
+    return [_settled(kept) for kept in repetitions]
+
+
+def _settled(repetitions: Sequence[Times]) -> Times:
+    try:
+        return typical(repetitions)
+    except DisturbedError:
+        fastest = sorted(repetitions, key=lambda times: times.total)[:ENOUGH]
+        return _medians(fastest, disturbed=True)

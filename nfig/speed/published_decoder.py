@@ -93,7 +93,7 @@ class PublishedDecoder(nn.Sequential):
         super().__init__(*layers, _norm(width), nn.SiLU(), _conv3(width, 3))
 
     def forward(self, canvas_BCHW: Tensor) -> Tensor:
-        images: Tensor = super().forward(canvas_BCHW)
+        images: Tensor = super().forward(canvas_BCHW)  # type: ignore[no-untyped-call]
         return images.clamp_(-1, 1)
 
 

@@ -41,6 +41,12 @@ def test_a_machine_that_is_never_quiet_gives_no_figure() -> None:
         typical([repetition(each) for each in seconds])
 
 
+def test_a_comparison_on_a_busy_machine_says_so() -> None:
+    seconds = iter([9.0, 3.0, 1.0, 2.0, 4.0])
+    (times,) = measure_in_turn([lambda: repetition(next(seconds))], limit=4)
+    assert (times.total, times.disturbed) == (2.0, True)
+
+
 def test_contenders_take_turns() -> None:
     turns: list[str] = []
 
