@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ParamSpec
 
@@ -41,10 +42,14 @@ def user_errors(command: Callable[P, None]) -> Callable[P, None]:
     return guarded
 
 
-def preset_of(name: str) -> ModelConfig:
+def preset_of(name: str, num_classes: int | None = None) -> ModelConfig:
+    """The preset, for so many classes instead of its own. Raises ValueError for another name."""
     if name not in PRESETS:
         raise ValueError(f"preset must be one of {', '.join(PRESETS)}: {name!r}")
-    return PRESETS[name]
+    preset = PRESETS[name]
+    if num_classes is None:
+        return preset
+    return replace(preset, transformer=replace(preset.transformer, num_classes=num_classes))
 
 
 def attribution_beside(data: Path) -> str:

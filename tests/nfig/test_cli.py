@@ -25,7 +25,8 @@ TINY = ModelConfig(
         channel_multipliers=(1, 1),
         patch_side=2,
     ),
-    transformer=TransformerConfig(depth=1, width=16, num_heads=2, num_classes=2),
+    # The model gets as many classes as the data has.
+    transformer=TransformerConfig(depth=1, width=16, num_heads=2, num_classes=7),
 )
 
 
