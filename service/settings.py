@@ -55,6 +55,8 @@ class QueueSettings(BaseSettings):
     """Leases a job may have before it fails."""
     retention_seconds: float = Field(default=3600.0, gt=0)
     """How long results and event logs are kept."""
+    tracing_endpoint: str | None = None
+    """http(s) URL to which spans are sent with OTLP; unset: nothing is traced."""
 
     @classmethod
     def settings_customise_sources(
