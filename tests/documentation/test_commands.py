@@ -1,8 +1,9 @@
 """Every block of README.md and docs/ that is not marked runs as it stands, but for its addresses.
 
-Shell blocks run one by one. The Python blocks of a page run as one script, because the later ones
-go on with what the first defined; its line numbers are those of the page. Trainings are cut to one
-pass over a few images.
+Shell blocks run one by one, in order: those of a page go on from each other. The Python blocks of a
+page run as one script, because the later ones go on with what the first defined; its line numbers
+are those of the page. Trainings are cut to one pass over a few images, evaluations to a few
+samples.
 """
 
 from __future__ import annotations
@@ -28,14 +29,15 @@ PYTHON_PAGES = {
     )
 }
 PATIENCE_SECONDS = 100.0
-TRAINING = re.compile(r"--minutes \S+")
+TRAINING = re.compile(r"--(minutes|epochs) \d+")
+MANY = re.compile(r"--count \d{3,}")
 
 
 def here(text: str, stack: RunningStack) -> str:
     """With the addresses of this stack, this environment's programs and no time to train."""
     text = text.replace("http://127.0.0.1:8000", stack.gateway_url)
     text = text.replace("127.0.0.1:50051", stack.grpc_address).replace(".venv/bin/", "")
-    return TRAINING.sub("--epochs 1 --batch-size 8", text)
+    return MANY.sub("--count 16", TRAINING.sub("--epochs 1 --batch-size 8", text))
 
 
 def run(command: list[str], desk: Path, environment: dict[str, str]) -> None:
