@@ -25,6 +25,9 @@ Minutes = Annotated[float | None, typer.Option(help="Minutes to train; or --epoc
 BatchSize = Annotated[int, typer.Option(help="Images at once, over all processes.")]
 Accumulate = Annotated[int, typer.Option(help="Batches whose mean gradient makes one step.")]
 CheckpointMinutes = Annotated[float, typer.Option(help="Minutes between saved states.")]
+ModelName = Annotated[
+    str | None, typer.Option(help="Of the model, as the service lists it; the preset's.")
+]
 LearningRate = Annotated[float, typer.Option(help="At the peak.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto; nobody has run cuda yet.")]
 Seed = Annotated[int, typer.Option(help="Of weights and order of the data.")]

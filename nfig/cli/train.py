@@ -20,6 +20,7 @@ from nfig.cli.options import (
     Epochs,
     LearningRate,
     Minutes,
+    ModelName,
     Out,
     Preset,
     Run,
@@ -109,9 +110,7 @@ def train_transformer(  # noqa: PLR0913
     preset: Annotated[
         str | None, typer.Option(help=f"Which model; {DEFAULT_PRESET}, or the recipe's.")
     ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Of the model, as the service lists it; the preset's.")
-    ] = None,
+    name: ModelName = None,
     recipe: Annotated[
         str | None, typer.Option(help="Published options, for all that is not given.")
     ] = None,

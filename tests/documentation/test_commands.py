@@ -28,7 +28,9 @@ PYTHON_PAGES = {
         (block for block in to_run() if block.language == "python"), key=lambda block: block.page
     )
 }
-PATIENCE_SECONDS = 100.0
+PATIENCE_SECONDS = 280.0
+
+pytestmark = pytest.mark.timeout(300)
 TRAINING = re.compile(r"--(minutes|epochs) \d+")
 MANY = re.compile(r"--count \d{3,}")
 
