@@ -5,7 +5,7 @@ SETUP := .venv/.setup-done
 PROMETHEUS := deploy/observability/prometheus
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test fuzz chaos check bench format lock proto pages clean
+.PHONY: help setup demo serve test fuzz chaos check bench format lock proto pages site clean
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 10
@@ -50,9 +50,13 @@ proto: $(SETUP) ## write the gRPC stubs of nfig_proto from proto/
 
 pages: $(SETUP) ## write the pages of docs/ that are generated
 	$(BIN)/python -m service.admin settings > docs/settings.md
+	$(BIN)/python .ci/licences.py
+
+site: $(SETUP) ## build the pages as a web site into site/
+	$(BIN)/mkdocs build --strict
 
 clean: ## remove what the targets above made, .venv included
-	rm -rf .venv out *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv out site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(SETUP): requirements.lock requirements-triton.lock pyproject.toml nfig_proto/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)) and "Python 3.11 or 3.12 is needed, found " + sys.version.split()[0] + "; name one with make PYTHON=...")'
