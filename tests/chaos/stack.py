@@ -33,6 +33,7 @@ _SETTINGS = {
     "NFIG_MAX_QUEUE_DEPTH": 60,
     # One band at most: a job has to last for long enough to meet a fault.
     "NFIG_BROWNOUT_MIN_BANDS": 4,
+    "NFIG_BROWNOUT_TARGET_SECONDS": 0.1,
 }
 
 
