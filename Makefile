@@ -2,9 +2,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 ARGS ?=
 BIN := .venv/bin
 SETUP := .venv/.setup-done
+CHECKOV := out/checkov/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test fuzz chaos check bench format lock proto clean
+.PHONY: help setup demo serve test fuzz chaos check bench format lock proto manifests clean
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 10
@@ -44,6 +45,14 @@ lock: $(SETUP) ## resolve pyproject's ranges into requirements.lock
 proto: $(SETUP) ## write the gRPC stubs of nfig_proto from proto/
 	$(BIN)/python .ci/proto.py
 
+manifests: $(SETUP) $(CHECKOV) ## render every overlay of deploy/kubernetes and check it
+	mkdir -p out/manifests
+	for overlay in $(notdir $(wildcard deploy/kubernetes/overlays/*)); do \
+		$(BIN)/kubectl kustomize deploy/kubernetes/overlays/$$overlay \
+			--output out/manifests/$$overlay.yaml || exit 1; done
+	out/checkov/bin/checkov --directory out/manifests --framework kubernetes --compact --quiet \
+		--skip-download
+
 clean: ## remove what the targets above made, .venv included
 	rm -rf .venv out *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
@@ -54,4 +63,10 @@ $(SETUP): requirements.lock requirements-triton.lock pyproject.toml nfig_proto/p
 	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable ./nfig_proto --editable .
 	$(BIN)/python -m pip install --no-deps --upgrade --target .venv/triton --requirement requirements-triton.lock \
 		|| echo "Triton's wheel could not be installed: the in-process engine will draw instead."
+	touch $@
+
+# A program of its own, whose hundred dependencies are nobody else's.
+$(CHECKOV): .ci/checkov.txt
+	$(PYTHON) -m venv out/checkov
+	out/checkov/bin/python -m pip install --requirement .ci/checkov.txt
 	touch $@
