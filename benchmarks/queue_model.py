@@ -35,6 +35,8 @@ class Model:
     band_seconds: Callable[[int, int], float]
     """What a band takes, by its number and the padded size of its batch."""
     bands: int
+    gather_seconds: float = 0.0
+    """For how long an idle engine waits for others to join a batch."""
     path_seconds: float = 0.0
     """Of each image beside its slot: the way in and out."""
 
@@ -109,8 +111,7 @@ class Simulation:
                 return
             worker.held += 1
             worker.ready.append(self._waiting.popleft())
-            # All that come at this moment meet in one batch.
-            self._at(now, partial(self._draw, worker))
+            self._at(now + self._model.gather_seconds, partial(self._draw, worker))
 
     def _draw(self, worker: _Worker, now: float) -> None:
         while worker.ready and worker.drawing < self._model.batches:
