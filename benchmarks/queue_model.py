@@ -66,8 +66,10 @@ class Simulation:
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._workers = [_Worker() for _ in range(model.workers)]
         self._waiting: deque[Fate] = deque()
+        self._outstanding = 0
+        self._asking = deque(_Worker() for _ in range(model.workers))
+        """Workers with room, in the order in which Redis serves them."""
         self._events: list[tuple[float, int, Handler]] = []
         self._order = itertools.count()
 
@@ -97,19 +99,18 @@ class Simulation:
         heapq.heappush(self._events, (time, next(self._order), handle))
 
     def _let_in(self, job: Fate) -> None:
-        outstanding = len(self._waiting) + sum(worker.held for worker in self._workers)
-        if outstanding >= self._model.depth:
+        if self._outstanding >= self._model.depth:
             job.refused = True
         else:
+            self._outstanding += 1
             self._waiting.append(job)
 
     def _lease(self, now: float) -> None:
-        """Whoever has most room asks first."""
-        while self._waiting:
-            worker = min(self._workers, key=lambda each: each.held)
-            if worker.held >= self._model.slots:
-                return
+        while self._waiting and self._asking:
+            worker = self._asking.popleft()
             worker.held += 1
+            if worker.held < self._model.slots:
+                self._asking.append(worker)
             worker.ready.append(self._waiting.popleft())
             self._at(now + self._model.gather_seconds, partial(self._draw, worker))
 
@@ -138,7 +139,10 @@ class Simulation:
     def _finish(self, worker: _Worker, batch: list[Fate], now: float) -> None:
         for job in batch:
             job.seconds = now - job.arrived + self._model.path_seconds
+        if worker.held == self._model.slots:
+            self._asking.append(worker)
         worker.held -= len(batch)
+        self._outstanding -= len(batch)
         worker.drawing -= 1
         self._lease(now)
         self._draw(worker, now)
