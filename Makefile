@@ -2,10 +2,10 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 ARGS ?=
 BIN := .venv/bin
 SETUP := .venv/.setup-done
-CHECKOV := out/checkov/.setup-done
+TOOLS := out/checkov/.setup-done out/cyclonedx/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test fuzz chaos check bench format lock proto manifests clean
+.PHONY: help setup demo serve test fuzz chaos check bench format lock proto manifests sbom clean
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 10
@@ -45,13 +45,19 @@ lock: $(SETUP) ## resolve pyproject's ranges into requirements.lock
 proto: $(SETUP) ## write the gRPC stubs of nfig_proto from proto/
 	$(BIN)/python .ci/proto.py
 
-manifests: $(SETUP) $(CHECKOV) ## render every overlay of deploy/kubernetes and check it
+manifests: $(SETUP) out/checkov/.setup-done ## render every overlay of deploy/kubernetes and check it
 	mkdir -p out/manifests
 	for overlay in $(notdir $(wildcard deploy/kubernetes/overlays/*)); do \
 		$(BIN)/kubectl kustomize deploy/kubernetes/overlays/$$overlay \
 			--output out/manifests/$$overlay.yaml || exit 1; done
 	out/checkov/bin/checkov --directory out/manifests --framework kubernetes --compact --quiet \
 		--skip-download
+
+sbom: $(SETUP) out/cyclonedx/.setup-done ## write what each image has of Python, as CycloneDX, into out/sbom
+	mkdir -p out/sbom
+	out/cyclonedx/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file out/sbom/environment.cdx.json .venv
+	$(BIN)/python .ci/sbom.py out/sbom/environment.cdx.json out/sbom
 
 clean: ## remove what the targets above made, .venv included
 	rm -rf .venv out *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
@@ -65,8 +71,8 @@ $(SETUP): requirements.lock requirements-triton.lock pyproject.toml nfig_proto/p
 		|| echo "Triton's wheel could not be installed: the in-process engine will draw instead."
 	touch $@
 
-# A program of its own, whose hundred dependencies are nobody else's.
-$(CHECKOV): .ci/checkov.txt
-	$(PYTHON) -m venv out/checkov
-	out/checkov/bin/python -m pip install --requirement .ci/checkov.txt
+# Programs whose many dependencies are nobody else's.
+$(TOOLS): out/%/.setup-done: .ci/%.txt
+	$(PYTHON) -m venv out/$*
+	out/$*/bin/python -m pip install --requirement $<
 	touch $@
