@@ -124,7 +124,8 @@ def test_tritons_probes_wait_for_as_long_as_the_canary_may_take(overlay: str) ->
 def test_triton_is_started_as_its_image_starts_it(overlay: str) -> None:
     arguments = container(overlay, "triton")["args"]
     command = DOCKERFILE.partition('CMD ["tritonserver"')[2].partition("]")[0]
-    assert arguments == ["tritonserver", *re.findall(r'"([^"]+)"', command)]
+    more = ["--model-config-name=gpu"] if overlay == "gpu" else []
+    assert arguments == ["tritonserver", *re.findall(r'"([^"]+)"', command), *more]
 
 
 @each_overlay
