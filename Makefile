@@ -5,7 +5,7 @@ SETUP := .venv/.setup-done
 TOOLS := out/checkov/.setup-done out/cyclonedx/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test fuzz chaos check bench format lock proto manifests sbom clean
+.PHONY: help setup demo serve test fuzz chaos check bench format lock proto pages manifests sbom clean
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 10
@@ -58,6 +58,9 @@ sbom: $(SETUP) out/cyclonedx/.setup-done ## write what each image has of Python,
 	out/cyclonedx/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
 		--output-file out/sbom/environment.cdx.json .venv
 	$(BIN)/python .ci/sbom.py out/sbom/environment.cdx.json out/sbom
+
+pages: $(SETUP) ## write the pages of docs/ that are generated
+	$(BIN)/python -m service.admin settings > docs/settings.md
 
 clean: ## remove what the targets above made, .venv included
 	rm -rf .venv out *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

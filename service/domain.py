@@ -39,7 +39,8 @@ TERMINAL_STATES = frozenset({JobState.COMPLETED, JobState.FAILED, JobState.CANCE
 
 TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.FAILED, JobState.CANCELLED}),
-    # Running to running is a takeover, running to queued a hand-back by a draining worker.
+    # Running to running is a takeover, running to queued a hand-back, or a lapsed lease that was
+    # found by a worker with another engine.
     JobState.RUNNING: frozenset({JobState.RUNNING, JobState.QUEUED}) | TERMINAL_STATES,
     **{state: frozenset() for state in TERMINAL_STATES},
 }

@@ -6,6 +6,8 @@ import logging
 
 import structlog
 
+from service.tracing import current_trace_id
+
 
 def configure_logs(*, process: str, level: int = logging.INFO) -> None:
     """Routes the standard library's logging through structlog to standard error."""
@@ -15,6 +17,7 @@ def configure_logs(*, process: str, level: int = logging.INFO) -> None:
         structlog.stdlib.add_logger_name,
         structlog.stdlib.PositionalArgumentsFormatter(),
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_trace,
         lambda _logger, _name, event: {"process": process, **event},
     ]
     handler = logging.StreamHandler()
@@ -35,3 +38,12 @@ def configure_logs(*, process: str, level: int = logging.INFO) -> None:
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
     )
+
+
+def _add_trace(
+    _logger: object, _name: str, event: structlog.typing.EventDict
+) -> structlog.typing.EventDict:
+    """Request and job are bound by whoever works on them; the trace is known by its span."""
+    if (trace_id := current_trace_id()) is not None:
+        event["trace_id"] = trace_id
+    return event

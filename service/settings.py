@@ -1,21 +1,36 @@
-"""Every setting of every process, read once at its start from `NFIG_*` environment variables."""
+"""Every setting of every process, read once at its start: from `NFIG_*` environment variables,
+and from the file that one of them may name. `docs/settings.md` is written from here."""
 
 from __future__ import annotations
 
+import os
 from typing import Literal, TypeVar
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from service.domain import Priority
+from service.settings_file import read_file
+
+PREFIX = "NFIG_"
 
 
 class QueueSettings(BaseSettings):
     """Shared by gateway and worker."""
 
-    model_config = SettingsConfigDict(env_prefix="NFIG_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, extra="ignore", use_attribute_docstrings=True
+    )
 
-    redis_url: str = "redis://127.0.0.1:6379/0"
+    settings_file: str | None = None
+    """TOML file with more of these settings, by their names in lower case without `NFIG_`; what the
+    environment says wins."""
+    redis_url: str = Field(default="redis://127.0.0.1:6379/0", repr=False)
     """`redis://`, `rediss://`, `unix://`, `redis+sentinel://` or `rediss+sentinel://` URL."""
     redis_username: str | None = None
     """Of Redis' access control list; the URL may say it too."""
@@ -40,6 +55,22 @@ class QueueSettings(BaseSettings):
     """Leases a job may have before it fails."""
     retention_seconds: float = Field(default=3600.0, gt=0)
     """How long results and event logs are kept."""
+    tracing_endpoint: str | None = None
+    """http(s) URL to which spans are sent with OTLP; unset: nothing is traced."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The first that knows a setting decides."""
+        path = os.environ.get(f"{PREFIX}SETTINGS_FILE")
+        values = read_file(path, known=setting_names()) if path else {}
+        return init_settings, env_settings, InitSettingsSource(settings_cls, init_kwargs=values)
 
 
 class WorkerSettings(QueueSettings):
@@ -71,7 +102,9 @@ class GatewaySettings(QueueSettings):
     """The gateway process."""
 
     host: str = "127.0.0.1"
+    """Address to listen on."""
     port: int = Field(default=8000, ge=0, le=65535)
+    """Port to listen on."""
     internal_port: int | None = Field(default=None, ge=1, le=65535)
     """Port of a second listener that has health and metrics, which the first then has not."""
     internal_host: str = "127.0.0.1"
@@ -132,13 +165,34 @@ class GatewaySettings(QueueSettings):
 SettingsKind = TypeVar("SettingsKind", bound=QueueSettings)
 
 
+def setting_names() -> frozenset[str]:
+    """Of all processes, which may share one environment and one file."""
+    return frozenset(GatewaySettings.model_fields) | frozenset(WorkerSettings.model_fields)
+
+
 def read_settings(kind: type[SettingsKind]) -> SettingsKind:
-    """The process's settings. Ends it with a message that names each wrong variable."""
+    """The process's settings. Ends it with a message that names each wrong one."""
+    try:
+        return load_settings(kind)
+    except ValueError as error:
+        raise SystemExit(str(error)) from None
+
+
+def load_settings(kind: type[SettingsKind]) -> SettingsKind:
+    """Raises ValueError with a line per wrong setting, which repeats no value."""
     try:
         return kind()
     except ValidationError as error:
         wrong = (
-            f"NFIG_{'_'.join(map(str, problem['loc'])).upper()}: {problem['msg']}"
+            f"{_named('_'.join(map(str, problem['loc'][:1])))}: {problem['msg']}"
             for problem in error.errors(include_input=False, include_url=False)
         )
-        raise SystemExit("\n".join(wrong)) from None
+        raise ValueError("\n".join(wrong)) from None
+
+
+def _named(name: str) -> str:
+    """As whoever set it knows it."""
+    variable = f"{PREFIX}{name.upper()}"
+    path = os.environ.get(f"{PREFIX}SETTINGS_FILE")
+    in_file = path and variable not in os.environ and name in read_file(path, setting_names())
+    return f"{name} in {path}" if in_file else variable

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +11,8 @@ from typing import Annotated
 import typer
 
 from service.admin import dead_jobs
+from service.admin.checks.run import Process, run_checks
+from service.admin.settings_page import settings_page
 from service.gateway.access.keys import new_key
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="What operators do by hand.")
@@ -28,6 +32,34 @@ AppendTo = Annotated[
 ]
 Jobs = Annotated[list[str] | None, typer.Argument(help="Ids of dead jobs.")]
 All = Annotated[bool, typer.Option("--all", help="Every one there is.")]
+OneProcess = Annotated[
+    Process | None, typer.Argument(help="That is to run with these settings; by default both.")
+]
+
+
+@app.command("check")
+def check(process: OneProcess = None) -> None:
+    """Test the NFIG_* settings against the Redis and the engine that are there.
+
+    A line per finding: pass, warn or fail. Status 1 if anything failed."""
+    chosen: frozenset[Process] = frozenset([process] if process else ["gateway", "worker"])
+    if asyncio.run(_print_findings(chosen))["fail"]:
+        raise typer.Exit(1)
+
+
+async def _print_findings(processes: frozenset[Process]) -> Counter[str]:
+    grades: Counter[str] = Counter()
+    async for finding in run_checks(processes):
+        grades[finding.grade] += 1
+        typer.echo(finding.line())
+    typer.echo(f"{grades['pass']} passed, {grades['warn']} warnings, {grades['fail']} failed")
+    return grades
+
+
+@app.command("settings")
+def settings() -> None:
+    """Print the reference of all settings, in Markdown."""
+    typer.echo(settings_page(), nl=False)
 
 
 @keys.command("new")

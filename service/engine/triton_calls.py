@@ -17,6 +17,8 @@ import grpc
 from tritonclient.grpc import InferenceServerException
 from tritonclient.grpc.aio import InferenceServerClient
 
+from service.tracing import Span, span
+
 CLOSE_SECONDS = 2.0
 """How long `close` waits for calls to reach a good moment to end."""
 
@@ -37,8 +39,15 @@ class TritonCalls:
     async def infer(self, *, timeout_seconds: float, **request: Any) -> Any:
         """The result of a unary call. Raises TritonFailure."""
         self._check_open()
-        call = self._client.infer(**request, client_timeout=timeout_seconds)
-        return await asyncio.shield(self._spawn(_result(call)))
+        with _call_span(request) as traced:
+            call = self._client.infer(
+                **request, client_timeout=timeout_seconds, headers=traced.headers
+            )
+            try:
+                return await asyncio.shield(self._spawn(_result(call)))
+            except TritonFailure:
+                traced.fail("triton_failure")
+                raise
 
     async def stream(
         self, request: Mapping[str, Any], *, num_responses: int, timeout_seconds: float
@@ -50,14 +59,22 @@ class TritonCalls:
         self._check_open()
         deadline = time.monotonic() + timeout_seconds
         # The limit of the call itself is only for a Triton that does not answer at all.
-        call = self._client.stream_infer(_only(request), stream_timeout=2 * timeout_seconds)
+        traced = _call_span(request)
+        call = self._client.stream_infer(
+            _only(request), stream_timeout=2 * timeout_seconds, headers=traced.headers
+        )
         stream = _Stream(call, num_responses)
         self._streams.add(stream)
         self._spawn(stream.read())
         try:
             for _ in range(num_responses):
                 yield await _next(stream, deadline - time.monotonic())
+        except TritonFailure:
+            traced.fail("triton_failure")
+            raise
         finally:
+            # Not entered: a generator does not leave its caller's context as it was.
+            traced.end()
             stream.left = True
             self._streams.discard(stream)
 
@@ -113,6 +130,13 @@ class _Stream:
             self.arrivals.put_nowait(TritonFailure(_reason(error)))
         finally:
             self._call.cancel()
+
+
+def _call_span(request: Mapping[str, Any]) -> Span:
+    """Triton's own spans become its children, where it is told to trace (docs/operations.md)."""
+    model = request["model_name"]
+    attributes = {"rpc.system": "grpc", "nfig.triton.model": model}
+    return span(f"triton {model}", attributes, kind="client")
 
 
 async def _next(stream: _Stream, seconds: float) -> Any:

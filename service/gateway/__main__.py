@@ -23,6 +23,7 @@ from service.jobs.redis_queue import RedisQueue
 from service.logs import configure_logs
 from service.metrics import Metrics
 from service.settings import GatewaySettings, read_settings
+from service.tracing import start_tracing, stop_tracing
 
 logger = logging.getLogger(__name__)
 
@@ -51,9 +52,13 @@ def main() -> None:
     configure_logs(process="gateway")
     try:
         logger.info(check_exposure(settings))
+        start_tracing(settings.tracing_endpoint, process="gateway")
     except ValueError as error:
         raise SystemExit(str(error)) from None
-    asyncio.run(serve(settings))
+    try:
+        asyncio.run(serve(settings))
+    finally:
+        stop_tracing()
 
 
 async def serve(settings: GatewaySettings) -> None:

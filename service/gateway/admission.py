@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from structlog.contextvars import get_contextvars
+
 from service.domain import GenerationRequest, Job, ModelCard
 from service.errors import ServiceError, catalogued
 from service.gateway.access.principal import Principal
@@ -14,9 +16,17 @@ from service.gateway.estimates import Outlook, check_time
 from service.gateway.uploads import Uploads
 from service.jobs.footprint import footprint
 from service.jobs.progress import start_limit_ms
-from service.jobs.queue import Attendee, IdempotencyKey, JobQueue, Standing, Submission
+from service.jobs.queue import (
+    Attendee,
+    IdempotencyKey,
+    JobQueue,
+    Origin,
+    Standing,
+    Submission,
+)
 from service.metrics import Metrics
 from service.settings import GatewaySettings
+from service.tracing import current
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,10 +137,28 @@ class Admission:
         attendee: Attendee | None,
         size: int,
     ) -> Submission:
+        origin = _origin()
         if upload is None and attendee is None:
-            return await self._queue.submit_once(request, once, owner=caller.owner, footprint=size)
+            return await self._queue.submit_once(
+                request, once, owner=caller.owner, footprint=size, origin=origin
+            )
         assert once is None, "no door takes an idempotency key with an image or for who waits"
         job = await self._queue.submit(
-            request, owner=caller.owner, upload=upload, attendee=attendee, footprint=size
+            request,
+            owner=caller.owner,
+            upload=upload,
+            attendee=attendee,
+            footprint=size,
+            origin=origin,
         )
         return Submission(job=job)
+
+
+def _origin() -> Origin:
+    """The request that is being answered."""
+    trace = current.get().headers
+    return Origin(
+        request_id=str(get_contextvars().get("request_id", "")),
+        traceparent=trace.get("traceparent", ""),
+        tracestate=trace.get("tracestate", ""),
+    )

@@ -12,6 +12,7 @@ import uuid
 from collections import Counter
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from contextvars import Context
 
 from service.domain import Job
 from service.errors import ServiceError
@@ -40,7 +41,7 @@ class Attendance:
         """One more waits for the job, which this gateway attends already."""
         self._waiting[job_id] += 1
         if self._renewing is None or self._renewing.done():
-            self._renewing = asyncio.create_task(self._renew())
+            self._renewing = asyncio.create_task(self._renew(), context=Context())
 
     def leave(self, job_id: str, *, ended: bool) -> None:
         """One less. Returns at once: who leaves is often being cancelled at this very moment."""

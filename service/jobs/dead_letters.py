@@ -1,4 +1,5 @@
-"""Jobs that were given up because one worker after another died of them, or while it had them.
+"""Jobs that were given up because one worker after another died of them, or while it had them, or
+because the engine that began them is gone.
 
 Each has failed like any other job, for its owner; the letter is for operators (`nfig-admin jobs`).
 """
@@ -13,7 +14,7 @@ from service.errors import NotFound
 
 @dataclass(frozen=True, kw_only=True)
 class DeadLetter:
-    """A job whose attempts are used up."""
+    """A job that was given up."""
 
     job_id: str
     at: float

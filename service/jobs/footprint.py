@@ -8,7 +8,8 @@ from __future__ import annotations
 from service.domain import GenerationRequest
 
 JOB_BYTES = 4096
-"""The hash, the queue entry and the first and last event, with what Redis adds to each."""
+"""The hash, with the trace of its request, the queue entry and the first and last event, with
+what Redis adds to each."""
 EVENT_BYTES = 1024
 """An event with a preview's description has about 500."""
 PICTURE_BYTES = 4096

@@ -52,7 +52,7 @@ class Keys:
 
     @property
     def dead(self) -> str:
-        """Stream: jobs whose attempts are used up, for operators. Bounded; expires as a whole."""
+        """Stream: jobs that were given up, for operators. Bounded; expires as a whole."""
         return f"{self.prefix}:dead"
 
     @property
@@ -61,7 +61,7 @@ class Keys:
         return f"{self.prefix}:job:"
 
     def job(self, job_id: str) -> str:
-        """Hash: request, state, lease, last worker, and how far each image has come."""
+        """Hash: request, state, lease, last worker and engine, and how far each image has come."""
         return f"{self.job_prefix}{job_id}"
 
     def log(self, job_id: str) -> str:

@@ -15,7 +15,6 @@ from service.domain import (
     Job,
     JobCancelled,
     JobQueued,
-    JobStarted,
     JobState,
     LoggedEvent,
     ModelCard,
@@ -28,7 +27,6 @@ from service.jobs.dead_letters import DeadLetter, no_letter, no_upload
 from service.jobs.event_ids import parse_event_id
 from service.jobs.memory_store import Grave, MemoryStore, Record
 from service.jobs.progress import (
-    FAILED_BY_ATTEMPTS,
     NOT_STARTED,
     key_conflict,
     over_its_jobs,
@@ -38,10 +36,12 @@ from service.jobs.progress import (
 from service.jobs.queue import (
     ANYBODY,
     MAX_POSITION,
+    UNKNOWN_ORIGIN,
     Attendee,
     Backlog,
     IdempotencyKey,
     Lease,
+    Origin,
     Owner,
     QueueLimits,
     Standing,
@@ -74,11 +74,16 @@ class MemoryQueue(MemoryStore):
         upload: bytes | None = None,
         attendee: Attendee | None = None,
         footprint: int = 0,
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> Job:
         self._require_job_of(owner)
-        attached = attendee is not None
         job = await self._accept(
-            request, owner.tenant, upload=upload, footprint=footprint, attached=attached
+            request,
+            owner.tenant,
+            upload=upload,
+            footprint=footprint,
+            attached=attendee is not None,
+            origin=origin,
         )
         if attendee is not None:
             await self.attend([job.id], attendee)
@@ -91,19 +96,21 @@ class MemoryQueue(MemoryStore):
         *,
         owner: Owner = ANYBODY,
         footprint: int = 0,
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> Submission:
         taken = None if once is None else await self.submitted(once, tenant=owner.tenant)
         if taken is not None:
             return Submission(job=taken, replayed=True)
         self._require_job_of(owner)
-        job = await self._accept(request, owner.tenant, once=once, footprint=footprint)
+        job = await self._accept(
+            request, owner.tenant, once=once, footprint=footprint, origin=origin
+        )
         return Submission(job=job, standing=self._standing(job))
 
     def _standing(self, job: Job) -> Standing:
         """Of a job that was accepted just now."""
         states = [record.job.state for record in self._in_turn(job.request.model)]
-        position = self._position(job)
-        return Standing(position=position, running=states.count(JobState.RUNNING))
+        return Standing(position=self._position(job), running=states.count(JobState.RUNNING))
 
     async def submitted(self, once: IdempotencyKey, *, tenant: str) -> Job | None:
         self._expire()
@@ -138,6 +145,7 @@ class MemoryQueue(MemoryStore):
         upload: bytes | None = None,
         footprint: int,
         attached: bool = False,
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> Job:
         await self._require_room(request, footprint)
         now = self._clock()
@@ -153,6 +161,7 @@ class MemoryQueue(MemoryStore):
         record = Record(
             job=job,
             footprint=footprint,
+            origin=origin,
             once=once,
             start_by=None if limit is None else now + limit / 1000,
             upload=upload,
@@ -261,10 +270,11 @@ class MemoryQueue(MemoryStore):
         count: int,
         wait_seconds: float,
         max_bands: int | None = None,
+        engine: str | None = None,
     ) -> Sequence[Lease]:
         deadline = time.monotonic() + wait_seconds
         while True:
-            leases = await self._lease_now(worker_id, model, count, max_bands)
+            leases = await self._lease_now(worker_id, model, count, max_bands, engine)
             if leases or time.monotonic() >= deadline:
                 return leases
             await asyncio.sleep(0.005)
@@ -329,49 +339,16 @@ class MemoryQueue(MemoryStore):
         return None
 
     async def _lease_now(
-        self, worker_id: str, model: str, count: int, max_bands: int | None
+        self, worker_id: str, model: str, count: int, max_bands: int | None, engine: str | None
     ) -> list[Lease]:
         leases: list[Lease] = []
         for record in self._in_turn(model):
             if len(leases) == count:
                 break
             if self._is_free(record):
-                lease = await self._start(record, worker_id, max_bands)
+                lease = await self._start(record, worker_id, max_bands, engine)
                 leases += [lease] if lease else []
         return leases
-
-    def _is_free(self, record: Record) -> bool:
-        lapsed = record.lease_until <= self._clock()
-        state = record.job.state
-        return state is JobState.QUEUED or (state is JobState.RUNNING and lapsed)
-
-    async def _start(self, record: Record, worker_id: str, max_bands: int | None) -> Lease | None:
-        if record.is_unwanted(self._clock()):
-            await self._end(record, JobCancelled())
-            return None
-        if record.job.attempts >= self._limits.max_attempts:
-            await self._end(record, FAILED_BY_ATTEMPTS)
-            return None
-        now = self._clock()
-        if record.is_late(now):
-            await self._end(record, NOT_STARTED)
-            return None
-        record.start_by = None
-        if record.epoch == 0:
-            record.max_bands = max_bands
-        attempts = record.job.attempts + 1
-        self._pass(record, JobState.RUNNING, attempts=attempts)
-        record.epoch += 1
-        record.worker_id = worker_id
-        record.lease_until = now + self._limits.lease_seconds
-        await self._append(record, JobStarted(attempt=attempts))
-        return Lease(
-            job=record.job,
-            worker_id=worker_id,
-            epoch=record.epoch,
-            leased_at=now,
-            max_bands=record.max_bands,
-        )
 
     def _grave(self, job_id: str) -> Grave:
         self._expire()

@@ -12,14 +12,32 @@ from service.domain import (
     Event,
     GenerationRequest,
     Job,
+    JobCancelled,
+    JobFailed,
+    JobStarted,
     JobState,
     LoggedEvent,
     TerminalEvent,
 )
 from service.errors import JobLost, NotFound
 from service.jobs.dead_letters import DeadLetter
-from service.jobs.progress import FAILED_BY_ATTEMPTS, depth_reached, out_of_memory, state_after
-from service.jobs.queue import IdempotencyKey, Lease, Memory, QueueLimits
+from service.jobs.progress import (
+    BURIED,
+    ENGINE_GONE,
+    FAILED_BY_ATTEMPTS,
+    NOT_STARTED,
+    depth_reached,
+    out_of_memory,
+    state_after,
+)
+from service.jobs.queue import (
+    UNKNOWN_ORIGIN,
+    IdempotencyKey,
+    Lease,
+    Memory,
+    Origin,
+    QueueLimits,
+)
 
 
 @dataclass(kw_only=True)
@@ -28,6 +46,7 @@ class Record:
 
     job: Job
     footprint: int = 0
+    origin: Origin = UNKNOWN_ORIGIN
     once: IdempotencyKey | None = None
     epoch: int = 0
     lease_until: float = 0.0
@@ -37,6 +56,10 @@ class Record:
     """Until its first lease."""
     max_bands: int | None = None
     """From its first lease on."""
+    engine: str | None = None
+    """Of its last lease that told one."""
+    stranded_at: float | None = None
+    """When it first waited because of another engine, since its last lease."""
     progress: dict[int, int] = field(default_factory=dict)
     log: list[LoggedEvent] = field(default_factory=list)
     pictures: dict[str, bytes] = field(default_factory=dict)
@@ -56,6 +79,21 @@ class Record:
 
     def is_late(self, now: float) -> bool:
         return self.start_by is not None and now > self.start_by
+
+    def is_strange_to(self, engine: str | None) -> bool:
+        """Whether another engine has begun it."""
+        told = engine is not None and self.engine is not None
+        return told and bool(self.progress) and self.engine != engine
+
+    def lease(self, now: float) -> Lease:
+        return Lease(
+            job=self.job,
+            worker_id=self.worker_id,
+            epoch=self.epoch,
+            leased_at=now,
+            max_bands=self.max_bands,
+            origin=self.origin,
+        )
 
     def upload_at(self, now: float) -> bytes | None:
         return self.upload if self.upload_until > now else None
@@ -127,19 +165,65 @@ class MemoryStore:
             job, state=state, attempts=job.attempts if attempts is None else attempts
         )
 
+    def _is_free(self, record: Record) -> bool:
+        lapsed = record.lease_until <= self._clock()
+        state = record.job.state
+        return state is JobState.QUEUED or (state is JobState.RUNNING and lapsed)
+
+    async def _start(
+        self, record: Record, worker_id: str, max_bands: int | None, engine: str | None
+    ) -> Lease | None:
+        """The lease of a job that is free, unless it ends here or waits for another engine."""
+        now = self._clock()
+        strange = record.is_strange_to(engine)
+        if strange and record.stranded_at is None:
+            record.stranded_at = now
+        if (end := self._end_instead(record, now, strange=strange)) is not None:
+            await self._end(record, end)
+            return None
+        if strange:
+            self._let_wait(record)
+            return None
+        if record.epoch == 0:
+            record.max_bands = max_bands
+        record.start_by = record.stranded_at = None
+        record.engine = engine or record.engine
+        attempts = record.job.attempts + 1
+        self._pass(record, JobState.RUNNING, attempts=attempts)
+        record.epoch += 1
+        record.worker_id = worker_id
+        record.lease_until = now + self._limits.lease_seconds
+        await self._append(record, JobStarted(attempt=attempts))
+        return record.lease(now)
+
+    def _end_instead(self, record: Record, now: float, *, strange: bool) -> TerminalEvent | None:
+        if record.is_unwanted(now):
+            return JobCancelled()
+        if record.job.attempts >= self._limits.max_attempts:
+            return FAILED_BY_ATTEMPTS
+        if record.is_late(now):
+            return NOT_STARTED
+        waited = 0.0 if record.stranded_at is None else now - record.stranded_at
+        return ENGINE_GONE if strange and waited > self._limits.engine_wait_seconds else None
+
+    def _let_wait(self, record: Record) -> None:
+        if record.job.state is JobState.RUNNING:
+            record.epoch += 1
+            self._pass(record, JobState.QUEUED)
+
     async def _end(self, record: Record, event: TerminalEvent) -> None:
         self._pass(record, state_after(event))
         record.job = replace(record.job, attached=False)
         record.expires_at = self._clock() + self._limits.retention_seconds
-        if event is FAILED_BY_ATTEMPTS:
-            self._bury(record)
+        if isinstance(event, JobFailed) and event in BURIED:
+            self._bury(record, event)
             record.upload_until = min(record.upload_until, record.expires_at)
         else:
             record.upload = None
         del self._outstanding[record.job.id]
         await self._append(record, event)
 
-    def _bury(self, record: Record) -> None:
+    def _bury(self, record: Record, failure: JobFailed) -> None:
         job = record.job
         letter = DeadLetter(
             job_id=job.id,
@@ -147,7 +231,7 @@ class MemoryStore:
             tenant=job.tenant,
             attempts=job.attempts,
             worker_id=record.worker_id,
-            failure=FAILED_BY_ATTEMPTS,
+            failure=failure,
         )
         grave = Grave(letter=letter, request=job.request, footprint=record.footprint)
         self._graves = [*self._graves, grave][-self._limits.max_dead_letters :]

@@ -71,6 +71,15 @@ FAILED_BY_ATTEMPTS = JobFailed(
 )
 """The end of a job that has had all its leases."""
 
+ENGINE_GONE = JobFailed(
+    code="engine_unavailable",
+    message="the engine that began the job is gone, and no other may go on with it",
+)
+"""The end of a job that has waited for a worker with its own engine for too long."""
+
+BURIED = (FAILED_BY_ATTEMPTS, ENGINE_GONE)
+"""The ends that leave a dead letter."""
+
 NOT_STARTED = JobFailed(code="deadline_exceeded", message="the job did not start in time")
 """The end of a job that waited for longer than its caller allows."""
 

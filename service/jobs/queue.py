@@ -53,6 +53,8 @@ class QueueLimits:
     head_start_seconds: float = 30.0
     """A job of one priority goes before those of the next lower one that were accepted up to so
     much earlier: it overtakes for a while, and nobody waits for ever."""
+    engine_wait_seconds: float = 120.0
+    """How long a job that was begun waits for a worker with its engine while others come by."""
     max_dead_letters: int = 1000
     """One more pushes the oldest out."""
     dead_letter_seconds: float = 7 * 86_400.0
@@ -74,6 +76,19 @@ class Owner:
 
 
 ANYBODY = Owner(tenant=ANONYMOUS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Origin:
+    """The request that made a job, so that a worker's logs and spans name it; a takeover's, too."""
+
+    request_id: str = ""
+    traceparent: str = ""
+    """W3C trace context of the request's span; empty where nothing is traced."""
+    tracestate: str = ""
+
+
+UNKNOWN_ORIGIN = Origin()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,6 +143,7 @@ class Lease:
     worker's own clock says."""
     max_bands: int | None = None
     """What the job's first lease said that it may have at most, if it consents."""
+    origin: Origin = UNKNOWN_ORIGIN
 
     @property
     def bands(self) -> int:
@@ -199,13 +215,15 @@ class JobQueue(Protocol):
         upload: bytes | None = None,
         footprint: int = 0,
         attendee: Attendee | None = None,
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> Job:
         """One atomic step: the owner's limit, depth check, job, queue entry, `job.queued` event.
 
         The image that is to be varied is there before the job is, and is deleted at its end. With
         an attendee the job is attached: once nobody waits for it, it ends as if cancelled.
 
-        `footprint` is what the job may come to in bytes (`footprint.py`).
+        `footprint` is what the job may come to in bytes (`footprint.py`); every lease of the job
+        tells its origin.
 
         Raises RateLimitExceeded where the owner has its number of jobs, QueueFull where all have,
         or where the memory is too short.
@@ -218,6 +236,7 @@ class JobQueue(Protocol):
         *,
         owner: Owner = ANYBODY,
         footprint: int = 0,
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> Submission:
         """As `submit`, and tells where the job stands. But if a job of the tenant that is still
         kept has taken the key: that job, in the same atomic step, even if no other would be
@@ -301,6 +320,7 @@ class JobQueue(Protocol):
         count: int,
         wait_seconds: float,
         max_bands: int | None = None,
+        engine: str | None = None,
     ) -> Sequence[Lease]:
         """Up to `count` jobs of the model: those whose holder let its lease lapse or handed them
         back, then waiting ones by acceptance less their priority's head start. Jobs beyond
@@ -309,6 +329,11 @@ class JobQueue(Protocol):
 
         `max_bands` is written down with a job's first lease and told by every later one, so that
         a takeover draws as many bands.
+
+        `engine` is what the worker draws with. A job of which a band is logged goes on with the
+        engine that drew it: a worker with another one lets it wait, and fails it once
+        `engine_wait_seconds` have passed since one did so first; it becomes a dead letter. None
+        takes what is there.
         """
 
     async def upload(self, job_id: str) -> bytes:

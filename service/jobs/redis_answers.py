@@ -9,7 +9,7 @@ from service.domain import ANONYMOUS, Job, JobState
 from service.errors import JobLost
 from service.jobs import codec
 from service.jobs.progress import depth_reached, out_of_memory
-from service.jobs.queue import Lease
+from service.jobs.queue import Lease, Origin
 
 
 def job_of(
@@ -36,7 +36,7 @@ def job_of(
 
 def lease_of(facts: Sequence[Any], *, worker_id: str) -> Lease:
     """One job as `lease.lua` tells of it. Raises ValueError if the request cannot be read."""
-    job_id, request, created, epoch, attempts, tenant, now, _, attached, max_bands = facts
+    job_id, request, created, epoch, attempts, tenant, now, _, attached, max_bands, *origin = facts
     return Lease(
         job=job_of(
             job_id.decode(),
@@ -51,6 +51,15 @@ def lease_of(facts: Sequence[Any], *, worker_id: str) -> Lease:
         epoch=epoch,
         leased_at=int(now) / 1e6,
         max_bands=int(max_bands) or None,
+        origin=_origin(*origin),
+    )
+
+
+def _origin(request_id: bytes, traceparent: bytes, tracestate: bytes) -> Origin:
+    return Origin(
+        request_id=request_id.decode(),
+        traceparent=traceparent.decode(),
+        tracestate=tracestate.decode(),
     )
 
 

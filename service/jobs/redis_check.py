@@ -27,7 +27,7 @@ LOWEST_VERSION = (7, 0)
 async def require_usable(redis: Any) -> None:
     """Raises ValueError that says what to change."""
     try:
-        facts = _facts(await redis.execute_command("INFO", "server", "memory"))
+        facts = facts_of(await redis.execute_command("INFO", "server", "memory"))
     except AuthenticationError as error:
         text = "set NFIG_REDIS_USERNAME and NFIG_REDIS_PASSWORD"
         raise ValueError(f"Redis refuses the login ({error}): {text}") from None
@@ -66,7 +66,8 @@ def _check(facts: Mapping[str, str]) -> None:
         logger.info("Redis has no maxmemory: see NFIG_QUEUE_MEMORY_BYTES")
 
 
-def _facts(answer: Any) -> Mapping[str, str]:
+def facts_of(answer: Any) -> Mapping[str, str]:
+    """What an answer to INFO says."""
     if isinstance(answer, Mapping):  # the client has read it
         return {str(name): str(value) for name, value in answer.items()}
     lines = (line.partition(":") for line in answer.decode().splitlines())

@@ -22,10 +22,12 @@ from service.jobs.progress import key_conflict
 from service.jobs.queue import (
     ANYBODY,
     MAX_POSITION,
+    UNKNOWN_ORIGIN,
     Attendee,
     Backlog,
     IdempotencyKey,
     Memory,
+    Origin,
     Owner,
     Submission,
     WorkerStatus,
@@ -50,11 +52,17 @@ class RedisGatewayVerbs(RedisStore):
         upload: bytes | None = None,
         attendee: Attendee | None = None,
         footprint: int = 0,
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> Job:
         job_id = uuid.uuid4().hex
         async with self._uploads.kept_for(job_id, upload):
             made = await self._submissions.submit(
-                job_id, request, owner=owner, footprint=footprint, attendee=attendee
+                job_id,
+                request,
+                owner=owner,
+                footprint=footprint,
+                attendee=attendee,
+                origin=origin,
             )
         return made.job
 
@@ -65,10 +73,11 @@ class RedisGatewayVerbs(RedisStore):
         *,
         owner: Owner = ANYBODY,
         footprint: int = 0,
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> Submission:
         job_id = uuid.uuid4().hex
         return await self._submissions.submit(
-            job_id, request, owner=owner, once=once, footprint=footprint
+            job_id, request, owner=owner, once=once, footprint=footprint, origin=origin
         )
 
     async def submitted(self, once: IdempotencyKey, *, tenant: str) -> Job | None:

@@ -45,7 +45,7 @@ class Scripts:
         self.renew = Script(batches, "attendance", "renew", even_if_full=True)
         self.publish = Script(batches, "attendance", "publish", even_if_full=True)
         self.finish = Script(batches, "ending", "finish", even_if_full=True)
-        self.hand_back = Script(batches, "hand_back", even_if_full=True)
+        self.hand_back = Script(batches, "waiting", "hand_back", even_if_full=True)
         self.position = Script(batches, "waiting", "position")
         self.backlog = Script(batches, "waiting", "backlog")
         self.memory = Script(batches, "accepting", "memory")

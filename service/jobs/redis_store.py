@@ -11,6 +11,7 @@ from service.jobs.keys import Keys
 from service.jobs.queue import QueueLimits
 from service.jobs.redis_check import require_usable
 from service.jobs.redis_failures import unavailable
+from service.jobs.redis_inspection import RedisFacts, inspect_redis
 from service.jobs.redis_log import RedisLog
 from service.jobs.redis_registry import RedisRegistry
 from service.jobs.redis_scripts import Scripts
@@ -42,6 +43,10 @@ class RedisStore:
     async def require_usable(self) -> None:
         """For the start of a process. Raises ValueError that says what to change."""
         await require_usable(self._redis)
+
+    async def facts(self) -> RedisFacts:
+        """For whoever checks an installation. Raises ValueError."""
+        return await inspect_redis(self._redis)
 
     async def close(self) -> None:
         await self._log.close()

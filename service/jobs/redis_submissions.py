@@ -12,8 +12,10 @@ from service.jobs.progress import key_conflict, over_its_jobs, start_limit_ms
 from service.jobs.queue import (
     ANYBODY,
     MAX_POSITION,
+    UNKNOWN_ORIGIN,
     Attendee,
     IdempotencyKey,
+    Origin,
     Owner,
     QueueLimits,
     Standing,
@@ -41,10 +43,13 @@ class RedisSubmissions:
         once: IdempotencyKey | None = None,
         footprint: int = 0,
         attendee: Attendee | None = None,
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> Submission:
         """As `JobQueue.submit_once`."""
         with submitting():
-            kind, *facts = await self._call(job_id, request, owner, once, footprint, attendee)
+            kind, *facts = await self._call(
+                job_id, request, owner, once, footprint, attendee, origin
+            )
         require_room(kind, self._limits.depth_for(request))
         if kind == b"over":
             raise over_its_jobs(owner.max_jobs)
@@ -69,6 +74,7 @@ class RedisSubmissions:
         once: IdempotencyKey | None,
         footprint: int,
         attendee: Attendee | None,
+        origin: Origin,
     ) -> list[Any]:
         keys = self._keys
         limit_ms = start_limit_ms(request)
@@ -97,6 +103,9 @@ class RedisSubmissions:
                 MAX_POSITION,
                 keys.waiting_prefix,
                 int(self._limits.head_start_seconds * 1000),
+                origin.request_id,
+                origin.traceparent,
+                origin.tracestate,
                 *([once.fingerprint, keys.job_prefix] if once else []),
                 *([attendee.id, int(attendee.seconds * 1000)] if attendee else ["", 0]),
             ],

@@ -11,6 +11,7 @@ from service.domain import BandCompleted, ImageCompleted, JobCancelled, ModelCar
 from service.jobs import codec
 from service.jobs.keys import GROUP, LOG_SUFFIX, PICTURES_SUFFIX
 from service.jobs.progress import (
+    ENGINE_GONE,
     FAILED_BY_ATTEMPTS,
     NOT_STARTED,
     UNREADABLE,
@@ -62,10 +63,11 @@ class RedisWorkerVerbs(RedisStore):
         count: int,
         wait_seconds: float,
         max_bands: int | None = None,
+        engine: str | None = None,
     ) -> Sequence[Lease]:
         deadline = time.monotonic() + wait_seconds
         while True:
-            leases, newest = await self._lease_now(worker_id, model, count, max_bands)
+            leases, newest = await self._lease_now(worker_id, model, count, max_bands, engine)
             left = deadline - time.monotonic()
             if leases or left <= 0:
                 return leases
@@ -131,14 +133,20 @@ class RedisWorkerVerbs(RedisStore):
         cancel_wanted(answer, lease)
 
     async def _lease_now(
-        self, worker_id: str, model: str, count: int, max_bands: int | None
+        self, worker_id: str, model: str, count: int, max_bands: int | None, engine: str | None
     ) -> tuple[list[Lease], Mapping[str, str]]:
         """The leases, and the newest entry of each waiting stream."""
         all_waiting = self._keys.all_waiting(model)
         with unavailable():
             found, newest = await self._scripts.lease(
                 keys=[self._keys.outstanding, self._keys.dead, *all_waiting],
-                args=[*self._lease_arguments(worker_id, count), max_bands or 0],
+                args=[
+                    *self._lease_arguments(worker_id, count),
+                    max_bands or 0,
+                    engine or "",
+                    codec.encode_event(ENGINE_GONE),
+                    int(self._limits.engine_wait_seconds * 1000),
+                ],
             )
         leases = []
         for facts in found:

@@ -13,6 +13,7 @@ from typing import Annotated
 
 import typer
 
+from service.settings import GatewaySettings, WorkerSettings, read_settings
 from service.stack.choice import EngineName, choose_engine
 from service.stack.demo import DemoOptions, first_model, run_demo
 from service.stack.processes import PartFailed
@@ -86,6 +87,9 @@ def _options(
     port: int,
     progress: Progress,
 ) -> StackOptions:
+    # The parts read them again; here nothing has been started yet.
+    read_settings(GatewaySettings)
+    read_settings(WorkerSettings)
     try:
         choice = choose_engine(engine)
     except ValueError as error:

@@ -17,6 +17,7 @@ from service.jobs.redis_queue import RedisQueue
 from service.logs import configure_logs
 from service.metrics import Metrics
 from service.settings import WorkerSettings, read_settings
+from service.tracing import start_tracing, stop_tracing
 from service.worker.brownout import Brownout
 from service.worker.circuit import Circuit, GuardedEngine
 from service.worker.engines import build_engine
@@ -39,9 +40,12 @@ def main() -> None:
             settings.worker_port, addr=settings.worker_host, registry=metrics.registry
         )
     try:
+        start_tracing(settings.tracing_endpoint, process="worker")
         asyncio.run(serve(settings, metrics))
     except ValueError as error:
         raise SystemExit(f"worker: {error}") from None
+    finally:
+        stop_tracing()
 
 
 async def serve(settings: WorkerSettings, metrics: Metrics) -> None:

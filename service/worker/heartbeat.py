@@ -48,6 +48,11 @@ class Heartbeat:
     def engine_ready(self) -> bool:
         return self._found_ready and self._circuit.closed
 
+    @property
+    def draws_with(self) -> str:
+        """What two workers must share to draw the same image from the same request."""
+        return f"{self._engine_name} {self._engine.card.digest}"
+
     async def run(self) -> None:
         """Checks and beats side by side: an engine that answers slowly silences nobody."""
         await self._check()

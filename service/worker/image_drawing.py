@@ -13,6 +13,7 @@ from service.errors import DeadlineTooShort, EngineUnavailable
 from service.images import encode_picture
 from service.jobs.queue import JobQueue, Lease
 from service.metrics import Metrics
+from service.tracing import NO_SPAN, Span, Value, span
 from service.worker.deadline import Deadline
 from service.worker.learned_pace import LearnedPace
 from service.worker.persistence import persistently, with_retries
@@ -50,6 +51,7 @@ class ImageDrawing:
         self._metrics = metrics
         self._pace = pace
         self._deadline = deadline
+        self._span: Span = NO_SPAN
         self._best: DrawnBand | None = None
         """The furthest band by now; a try that begins anew does not lose it."""
 
@@ -59,7 +61,14 @@ class ImageDrawing:
         Raises CancelWanted, JobLost, DeadlineTooShort if no band fits, or EngineUnavailable when
         the engine fails repeatedly.
         """
-        await with_retries(self._draw_once)
+        generation = self._generation
+        attributes = {
+            "nfig.image_index": generation.image_index,
+            "nfig.class_label": generation.class_label,
+            "nfig.bands": generation.bands,
+        }
+        with span("generation", attributes) as self._span:
+            await with_retries(self._draw_once)
 
     async def _draw_once(self) -> None:
         try:
@@ -133,6 +142,7 @@ class ImageDrawing:
             raise _LastCall from None
 
     async def _publish_band(self, drawn: DrawnBand) -> None:
+        self._trace(drawn)
         preview, pictures = await self._preview(drawn)
         event = BandCompleted(
             image_index=self._generation.image_index,
@@ -144,6 +154,15 @@ class ImageDrawing:
             kept=drawn.band < len(self._generation.kept),
         )
         await self._publish(event, pictures)
+
+    def _trace(self, drawn: DrawnBand) -> None:
+        attributes: dict[str, Value] = {
+            "nfig.band": drawn.band,
+            "nfig.band.seconds": drawn.seconds,
+            "nfig.batch_size": drawn.batch_size,
+            "nfig.token_digest": drawn.token_digest,
+        }
+        self._span.event("band", attributes)
 
     async def _preview(self, drawn: DrawnBand) -> tuple[Picture | None, dict[str, bytes]]:
         is_last = drawn.band == self._generation.bands - 1

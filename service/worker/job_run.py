@@ -7,6 +7,8 @@ import logging
 import time
 from collections.abc import Callable
 
+from structlog.contextvars import bound_contextvars
+
 from service.domain import JobCancelled, JobCompleted, JobFailed, TerminalEvent
 from service.engine.engine import BandTokens, Engine, Generation
 from service.errors import (
@@ -20,6 +22,7 @@ from service.errors import (
 from service.jobs.progress import state_after
 from service.jobs.queue import JobQueue, Lease
 from service.metrics import Metrics
+from service.tracing import NO_SPAN, Span, Value, entry_span
 from service.worker.deadline import Deadline
 from service.worker.image_drawing import CancelWanted, ImageDrawing
 from service.worker.kept_bands import UploadExpired, kept_bands
@@ -61,6 +64,7 @@ class JobRun:
         self._leased_at = time.monotonic()
         clock = asyncio.get_running_loop().time
         self._deadline = Deadline(lease, pace, clock=clock)
+        self._span: Span = NO_SPAN
         self._renew_seconds = lease_seconds / RENEWALS_PER_LEASE
 
     @property
@@ -69,6 +73,11 @@ class JobRun:
 
     async def run(self) -> None:
         """To the end. Cancelling this hands the job back for another worker."""
+        ids = {"job_id": self._lease.job.id, "request_id": self._lease.origin.request_id}
+        with bound_contextvars(**ids), _job_span(self._lease) as self._span:
+            await self._run()
+
+    async def _run(self) -> None:
         self._observe_lease()
         try:
             event = await self._draw()
@@ -179,6 +188,24 @@ class JobRun:
         held = time.monotonic() - self._leased_at
         took = max(0.0, self._lease.leased_at - job.created_at + held)
         outcome = state_after(event).value
+        self._span.set({"nfig.job.outcome": outcome})
+        if isinstance(event, JobFailed):
+            self._span.fail(event.code)
         if isinstance(event, JobCompleted):
             self._pace.add_job(held, num_images=self.num_images)
         self._metrics.job.labels(model=job.request.model, outcome=outcome).observe(took)
+
+
+def _job_span(lease: Lease) -> Span:
+    """One per lease, so that a takeover is a second one in the same trace."""
+    job, origin = lease.job, lease.origin
+    attributes: dict[str, Value] = {
+        "nfig.job.id": job.id,
+        "nfig.request.id": origin.request_id,
+        "nfig.model": job.request.model,
+        "nfig.job.attempt": job.attempts,
+        "nfig.worker.id": lease.worker_id,
+        "nfig.job.queue_seconds": max(0.0, lease.leased_at - job.created_at),
+    }
+    headers = {"traceparent": origin.traceparent, "tracestate": origin.tracestate}
+    return entry_span("job", "consumer", attributes, headers=headers)

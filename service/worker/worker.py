@@ -107,6 +107,7 @@ class Worker:
                 count=1,
                 wait_seconds=LEASE_WAIT_SECONDS,
                 max_bands=None if self._brownout is None else self._brownout.next_max_bands(),
+                engine=self._heartbeat.draws_with,
             )
         )
         try:

@@ -16,17 +16,20 @@ from service.gateway.rest import (
     jobs,
     models,
     pictures,
+    playground,
     variations,
 )
 from service.gateway.rest.body_limit import BodyLimitMiddleware
 from service.gateway.rest.errors import ErrorMiddleware
 from service.gateway.rest.openapi import complete_document
 from service.gateway.rest.request_id import RequestIdMiddleware
+from service.gateway.rest.request_span import RequestSpanMiddleware
 from service.gateway.rest.response_headers import ResponseHeadersMiddleware
 from service.gateway.services import build_services
 from service.jobs.queue import JobQueue
 from service.metrics import Metrics
 from service.settings import GatewaySettings
+from service.tracing import is_tracing
 
 DESCRIPTION = """Images from low to high frequency, band by band. `POST /v1/images/generations` is
 OpenAI's Images API: its official clients work unchanged. `POST /v1/jobs` is the same work as a
@@ -61,10 +64,12 @@ def create_app(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) 
     app.add_middleware(ErrorMiddleware)
     cors.install(app, settings)
     app.add_middleware(ResponseHeadersMiddleware)
+    if is_tracing():
+        app.add_middleware(RequestSpanMiddleware)
     app.add_middleware(RequestIdMiddleware)
     errors.install(app)
     # Tried in turn: first what is asked for most.
-    for module in (jobs, job_events, images, variations, pictures, models):
+    for module in (jobs, job_events, images, variations, pictures, models, playground):
         app.include_router(module.router())
     if settings.internal_port is None:
         app.include_router(health.router())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -16,6 +15,7 @@ from service.gateway.access.principal import Principal
 from service.gateway.admission import AcceptedJob
 from service.gateway.drafts import Draft
 from service.gateway.failures import as_service_error
+from service.gateway.request_traces import became_job
 from service.gateway.rest import negotiation
 from service.gateway.rest.answers import images_answer, shed_headers, stream_event
 from service.gateway.rest.bodies import read_json
@@ -28,8 +28,6 @@ from service.gateway.rest.schemas import ImageGenerationBody, ImageOptions, Imag
 from service.gateway.rest.services import SharedServices
 from service.gateway.services import Services
 from service.gateway.use_cases import ImageGeneration
-
-logger = logging.getLogger(__name__)
 
 OUR_NAMES = {
     "num_images": "n",
@@ -137,6 +135,7 @@ async def _stream(
         _events(accepted, services.generation, request_id=request_id(request.scope)),
         keepalive_seconds=services.settings.keepalive_seconds,
         clients=services.metrics.stream_clients,
+        headers={"x-nfig-job": accepted.job.id},
     )
 
 
@@ -162,9 +161,7 @@ async def _accept(
 ) -> AcceptedJob:
     accepting = services.admission.accept(draft, caller=caller, attached=True)
     accepted = await services.generation.own(accepting)
-    logger.info(
-        "request %s became job %s, user %r", request_id(request.scope), accepted.job.id, body.user
-    )
+    became_job(accepted, user=body.user)
     return accepted
 
 

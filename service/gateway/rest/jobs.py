@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -12,6 +11,7 @@ from service.domain import TERMINAL_STATES
 from service.gateway.drafts import Draft
 from service.gateway.idempotency import idempotency_key
 from service.gateway.native_jobs import JobStatus
+from service.gateway.request_traces import became_job
 from service.gateway.rest import negotiation
 from service.gateway.rest.bodies import read_json
 from service.gateway.rest.callers import Caller, counted_caller
@@ -19,11 +19,8 @@ from service.gateway.rest.connection import while_connected
 from service.gateway.rest.job_answers import JobAddresses, job_answer
 from service.gateway.rest.job_schemas import JobAnswer, JobBody
 from service.gateway.rest.preferences import read_preferences
-from service.gateway.rest.request_id import request_id
 from service.gateway.rest.services import JobId, SharedServices, services_of
 from service.jobs.queue import IdempotencyKey
-
-logger = logging.getLogger(__name__)
 
 _PROBLEM: dict[int | str, dict[str, Any]] = {"default": {"description": "Problem details."}}
 _CREATED: dict[int | str, dict[str, Any]] = {
@@ -67,7 +64,7 @@ def router() -> APIRouter:
         draft = _draft(body)
         accepted = await services.admission.accept(draft, caller=caller, once=_once(request, draft))
         job = accepted.job
-        logger.info("request %s became job %s", request_id(request.scope), job.id)
+        became_job(accepted)
         wait = preferences.wait_seconds or 0
         standing = accepted.standing
         outcome = services.jobs.outcome(job, within_seconds=wait, standing=standing)

@@ -6,6 +6,7 @@ import time
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from structlog.contextvars import bind_contextvars
 
 from service.gateway.request_ids import given_or_new
 
@@ -23,6 +24,7 @@ class RequestIdMiddleware:
         began = time.monotonic()
         identifier = given_or_new(Headers(scope=scope).get("x-request-id", ""))
         scope.setdefault("state", {})["request_id"] = identifier
+        bind_contextvars(request_id=identifier)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -5,7 +5,7 @@ Health and reflection have messages and errors of their own and pass untouched.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, NoReturn
@@ -13,6 +13,7 @@ from typing import Any, NoReturn
 import grpc
 from google.protobuf.message import Message
 from grpc_status import rpc_status
+from structlog.contextvars import bind_contextvars
 
 from nfig_proto.v1 import image_generation_pb2
 from service.gateway.access.access import Access, require_allowed
@@ -21,6 +22,7 @@ from service.gateway.failures import as_service_error
 from service.gateway.request_ids import given_or_new
 from service.gateway.rpc.errors import status_of
 from service.gateway.rpc.messages import parse
+from service.tracing import Span, current, entry_span
 
 SERVICE = image_generation_pb2.DESCRIPTOR.services_by_name["ImageGenerationService"].full_name
 REQUEST_ID = "x-request-id"
@@ -45,6 +47,13 @@ class _Arrival:
     method: str
     request_id: str
     authorization: str | None
+    trace: Mapping[str, str]
+    """W3C trace context, as far as the caller has sent one."""
+
+    def span(self) -> Span:
+        name = f"{SERVICE}/{self.method}"
+        attributes = {"rpc.system": "grpc", "nfig.request.id": self.request_id}
+        return entry_span(name, "server", attributes, headers=self.trace)
 
 
 Unary = Callable[[Message, Call], Awaitable[Message]]
@@ -80,29 +89,33 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 
     def _unary(self, behaviour: Unary, arrival: _Arrival) -> Any:
         async def answer(raw: bytes, context: Any) -> Message:
-            try:
-                call = await self._enter(arrival, context)
-                return await behaviour(self._parse(arrival, raw), call)
-            except Exception as error:
-                await _abort(error, arrival.request_id, context)
+            with arrival.span():
+                try:
+                    call = await self._enter(arrival, context)
+                    return await behaviour(self._parse(arrival, raw), call)
+                except Exception as error:
+                    await _abort(error, arrival.request_id, context)
 
         return answer
 
     def _stream(self, behaviour: Stream, arrival: _Arrival) -> Any:
         async def answer(raw: bytes, context: Any) -> AsyncGenerator[Message]:
-            try:
-                call = await self._enter(arrival, context)
-                async with aclosing(behaviour(self._parse(arrival, raw), call)) as messages:
-                    async for message in messages:
-                        yield message
-            except Exception as error:
-                await _abort(error, arrival.request_id, context)
+            with arrival.span():
+                try:
+                    call = await self._enter(arrival, context)
+                    async with aclosing(behaviour(self._parse(arrival, raw), call)) as messages:
+                        async for message in messages:
+                            yield message
+                except Exception as error:
+                    await _abort(error, arrival.request_id, context)
 
         return answer
 
     async def _enter(self, arrival: _Arrival, context: Any) -> Call:
         """Who calls and whether it may, before anything of the request is parsed."""
-        await context.send_initial_metadata(((REQUEST_ID, arrival.request_id),))
+        bind_contextvars(request_id=arrival.request_id)
+        trace = current.get().headers.items()
+        await context.send_initial_metadata(((REQUEST_ID, arrival.request_id), *trace))
         caller = self._access.principal(arrival.authorization)
         if arrival.method in COUNTED:
             require_allowed(await self._access.count_request(caller))
@@ -118,6 +131,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
 async def _abort(error: Exception, identifier: str, context: Any) -> NoReturn:
     failure = as_service_error(error, request_id=identifier)
     status = rpc_status.to_status(status_of(failure, request_id=identifier))
+    current.get().fail(status.code.name)
     await context.abort(status.code, status.details, status.trailing_metadata)
     raise AssertionError("abort raises")
 
@@ -128,4 +142,5 @@ def _arrival(method: str, metadata: Any) -> _Arrival:
         method=method,
         request_id=given_or_new(said.get(REQUEST_ID, "")),
         authorization=said.get("authorization"),
+        trace={name: said[name] for name in ("traceparent", "tracestate") if name in said},
     )

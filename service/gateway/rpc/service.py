@@ -6,7 +6,6 @@ too; `calls.py` hands them their messages and renders their errors.
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
@@ -18,6 +17,7 @@ from service.gateway.admission import AcceptedJob
 from service.gateway.drain import Leaving
 from service.gateway.idempotency import idempotency_key
 from service.gateway.native_jobs import JobStatus
+from service.gateway.request_traces import became_job
 from service.gateway.rpc.answers import (
     accepted_message,
     image_message,
@@ -29,8 +29,6 @@ from service.gateway.rpc.job_answers import event_message, job_message, picture_
 from service.gateway.rpc.specs import draft_of, leaving
 from service.gateway.services import Services
 from service.jobs.event_ids import parse_event_id
-
-logger = logging.getLogger(__name__)
 
 START = "0"
 """Before every event."""
@@ -68,7 +66,7 @@ class ImageGenerationService:
         asked = request.HasField("idempotency_key")
         once = idempotency_key(request.idempotency_key, draft) if asked else None
         accepted = await self._services.admission.accept(draft, caller=call.caller, once=once)
-        logger.info("request %s became job %s", call.request_id, accepted.job.id)
+        became_job(accepted)
         status = await self._services.jobs.outcome(accepted.job, within_seconds=0)
         return pb.CreateJobResponse(job=job_message(status), replayed=accepted.replayed)
 
@@ -105,7 +103,7 @@ class ImageGenerationService:
         draft = leaving(draft_of(spec), call.seconds_left)
         accepting = self._services.admission.accept(draft, caller=call.caller, attached=True)
         accepted = await self._services.generation.own(accepting)
-        logger.info("request %s became job %s", call.request_id, accepted.job.id)
+        became_job(accepted)
         return accepted
 
     async def _until_drained(self, job_id: str, after: str) -> AsyncGenerator[LoggedEvent]:

@@ -9,6 +9,5 @@ end
 redis.call('HINCRBY', KEYS[1], 'epoch', 1)
 redis.call('HINCRBY', KEYS[1], 'attempts', ARGV[3])
 redis.call('HSET', KEYS[1], 'state', 'queued')
--- Idle for ever, so that it counts as abandoned at once.
-redis.call('XCLAIM', KEYS[2], ARGV[2], ARGV[2], 0, facts[3], 'IDLE', 2147483647, 'JUSTID')
+wait_again(KEYS[2], ARGV[2], facts[3])
 return 'ok'

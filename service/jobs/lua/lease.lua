@@ -1,15 +1,18 @@
 -- Give a worker jobs: first those whose holder is silent or has handed them back, then new ones.
--- A job that was cancelled meanwhile, has had too many leases, or has waited for its first one for
--- longer than its caller allows, ends here.
+-- A job that was cancelled meanwhile, has had too many leases, has waited for its first one for
+-- longer than its caller allows, or for too long for its own engine, ends here.
 -- KEYS: outstanding, dead letters, then waiting of each priority
 -- ARGV: group, worker, count, lease ms, max attempts, retention ms,
 --       prefix of jobs, suffix of logs, suffix of pictures (which jobs it meets, only the stream knows),
 --       started event with %d for the attempt, failed event, cancelled event,
 --       event of a job that did not start in time, head start ms, max dead letters,
 --       ms for which these are kept,
---       bands that a job may have at most which is leased for the first time, or 0 for all
+--       bands that a job may have at most which is leased for the first time, or 0 for all,
+--       engine of the worker or '' for any, event of a job whose engine does not come,
+--       ms for which it is waited for
 -- Returns a list of {job id, request, created, epoch, attempts, tenant, now in microseconds,
--- waiting, 1 if it is attached, bands that it may have at most}, and the ids of the newest entry of
+-- waiting, 1 if it is attached, bands that it may have at most, the request's id, its traceparent
+-- and tracestate or ''}, and the ids of the newest entry of
 -- each priority.
 local outstanding, dead = KEYS[1], KEYS[2]
 local group, worker, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
@@ -25,11 +28,11 @@ local function end_entry(waiting, entry, id, state, event, keeps_upload)
   })
 end
 
-local function bury(job, id)
+local function bury(job, id, event)
   local facts = redis.call('HMGET', job, 'request', 'tenant', 'attempts', 'worker', 'footprint')
   redis.call('XADD', dead, 'MAXLEN', ARGV[15], '*', 'job', id, 'request', facts[1],
     'tenant', facts[2] or '', 'attempts', facts[3], 'worker', facts[4] or '',
-    'footprint', facts[5] or 0, 'event', ARGV[11])
+    'footprint', facts[5] or 0, 'event', event)
   redis.call('PEXPIRE', dead, ARGV[16])
 end
 
@@ -37,27 +40,50 @@ local function hold(waiting, job, id, entry)
   local epoch = redis.call('HINCRBY', job, 'epoch', 1)
   local attempts = redis.call('HINCRBY', job, 'attempts', 1)
   redis.call('HSET', job, 'state', 'running', 'entry', entry, 'worker', worker)
-  redis.call('HDEL', job, 'start_by') -- it has started, whatever becomes of this lease
+  redis.call('HDEL', job, 'start_by', 'stranded') -- it has started, whatever becomes of this lease
+  if ARGV[18] ~= '' then
+    redis.call('HSET', job, 'engine', ARGV[18])
+  end
   redis.call('HSETNX', job, 'max_bands', ARGV[17]) -- a takeover draws as many
   redis.call('XADD', job .. ARGV[8], '*', 'event', (ARGV[10]:gsub('%%d', attempts)))
-  local facts = redis.call('HMGET', job, 'request', 'created', 'tenant', 'max_bands')
+  local facts = redis.call('HMGET', job, 'request', 'created', 'tenant', 'max_bands',
+    'request_id', 'traceparent', 'tracestate')
   table.insert(leases, { id, facts[1], facts[2], epoch, attempts, facts[3],
-    string.format('%.0f', now), waiting, attached(job) and 1 or 0, facts[4] })
+    string.format('%.0f', now), waiting, attached(job) and 1 or 0, facts[4],
+    facts[5] or '', facts[6] or '', facts[7] or '' })
+end
+
+-- What one engine has begun, another does not go on with: the job waits for a worker of its own.
+local function leave_to_its_own(waiting, job, id, entry, state)
+  redis.call('HSETNX', job, 'stranded', string.format('%.0f', now))
+  if now - redis.call('HGET', job, 'stranded') > ARGV[20] * 1000 then
+    bury(job, id, ARGV[19])
+    end_entry(waiting, entry, id, 'failed', ARGV[19], true)
+    return
+  end
+  if state == 'running' then
+    redis.call('HINCRBY', job, 'epoch', 1)
+    redis.call('HSET', job, 'state', 'queued')
+  end
+  wait_again(waiting, group, entry)
 end
 
 local function take(waiting, found)
   local entry, id = found[1], found[2][2]
   local job = ARGV[7] .. id
-  local facts = redis.call('HMGET', job, 'state', 'cancel', 'attempts', 'start_by')
+  local facts = redis.call('HMGET', job, 'state', 'cancel', 'attempts', 'start_by', 'begun', 'engine')
+  local begun_by = facts[5] and facts[6] or ARGV[18]
   if facts[1] ~= 'queued' and facts[1] ~= 'running' then
     forget_entry(waiting, group, entry)
   elseif facts[2] or abandoned(job) then
     end_entry(waiting, entry, id, 'cancelled', ARGV[12])
   elseif tonumber(facts[3]) >= tonumber(ARGV[5]) then
-    bury(job, id)
+    bury(job, id, ARGV[11])
     end_entry(waiting, entry, id, 'failed', ARGV[11], true)
   elseif facts[4] and now > tonumber(facts[4]) then
     end_entry(waiting, entry, id, 'failed', ARGV[13])
+  elseif ARGV[18] ~= '' and begun_by ~= ARGV[18] then
+    leave_to_its_own(waiting, job, id, entry, facts[1])
   else
     hold(waiting, job, id, entry)
   end

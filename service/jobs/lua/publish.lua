@@ -12,7 +12,7 @@ if tonumber(facts[4] or 0) < tonumber(ARGV[3]) then
   for index = 5, #ARGV, 2 do
     redis.call('HSET', KEYS[3], ARGV[index], ARGV[index + 1])
   end
-  redis.call('HSET', KEYS[1], progress, ARGV[3])
+  redis.call('HSET', KEYS[1], progress, ARGV[3], 'begun', 1)
   redis.call('XADD', KEYS[2], '*', 'event', ARGV[4])
 end
 return (facts[3] or abandoned(KEYS[1])) and 'cancel' or 'ok'

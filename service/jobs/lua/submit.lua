@@ -3,7 +3,7 @@
 -- ARGV: group, job id, request, model, queued event, max depth,
 --       milliseconds within which it has to start or -1, tenant, the tenant's max jobs or -1,
 --       priority, bytes that it may come to, budget of bytes or 0, how far the jobs ahead are counted,
---       prefix of waiting, head start ms;
+--       prefix of waiting, head start ms, the request's id, its traceparent and tracestate or '';
 --       with an idempotency key: fingerprint, prefix of jobs (whose key it is, only its hash knows);
 --       at the very end: who waits for it, or '' for a job that is not attached, and for how many
 --       milliseconds
@@ -15,9 +15,9 @@ if redis.call('EXISTS', KEYS[1]) == 1 then -- a repetition after a lost answer
 end
 if KEYS[6] then
   local taken = redis.call('HMGET', KEYS[6], 'job', 'fingerprint')
-  local job = taken[1] and ARGV[17] .. taken[1]
+  local job = taken[1] and ARGV[20] .. taken[1]
   if job and redis.call('EXISTS', job) == 1 then
-    if taken[2] ~= ARGV[16] then
+    if taken[2] ~= ARGV[19] then
       return { 'conflict' }
     end
     return told('known', taken[1], job)
@@ -36,9 +36,12 @@ local entry, created = accept_job(KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], {
   group = ARGV[1], id = ARGV[2], request = ARGV[3], model = ARGV[4], event = ARGV[5],
   start_ms = ARGV[7], tenant = ARGV[8], priority = ARGV[10], footprint = ARGV[11],
 })
+if ARGV[16] ~= '' or ARGV[17] ~= '' then
+  redis.call('HSET', KEYS[1], 'request_id', ARGV[16], 'traceparent', ARGV[17], 'tracestate', ARGV[18])
+end
 if KEYS[6] then
   redis.call('DEL', KEYS[6]) -- what an expired job may have left, with its time to live
-  redis.call('HSET', KEYS[6], 'job', ARGV[2], 'fingerprint', ARGV[16])
+  redis.call('HSET', KEYS[6], 'job', ARGV[2], 'fingerprint', ARGV[19])
   redis.call('HSET', KEYS[1], 'once', KEYS[6]) -- so that both expire together
 end
 if ARGV[#ARGV - 1] ~= '' then

@@ -36,7 +36,12 @@ local function last_delivered(waiting, group)
   return '0-0'
 end
 
--- How many were handed back and wait: pending too, but idle for ever (hand_back.lua).
+-- Lets an entry that was leased wait again: idle for ever, it counts as abandoned at once.
+local function wait_again(waiting, group, entry)
+  redis.call('XCLAIM', waiting, group, group, 0, entry, 'IDLE', 2147483647, 'JUSTID')
+end
+
+-- How many were leased before and wait: pending too, but idle for ever.
 local function num_handed_back(waiting, group, last, most)
   return #redis.call('XPENDING', waiting, group, 'IDLE', 2147483647, '-', last, most)
 end

@@ -42,9 +42,11 @@ from service.gateway.rest.app import create_app
 from service.jobs.memory_queue import MemoryQueue
 from service.jobs.queue import (
     ANYBODY,
+    UNKNOWN_ORIGIN,
     Attendee,
     Backlog,
     IdempotencyKey,
+    Origin,
     Owner,
     QueueLimits,
     Submission,
@@ -126,6 +128,7 @@ class ScriptedQueue:
         upload: bytes | None = None,
         footprint: int = 0,
         attendee: Attendee | None = None,
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> Job:
         await self._answer()
         if self.refuse_submit is not None:
@@ -150,6 +153,7 @@ class ScriptedQueue:
         *,
         owner: Owner = ANYBODY,
         footprint: int = 0,
+        origin: Origin = UNKNOWN_ORIGIN,
     ) -> Submission:
         return Submission(job=await self.submit(request, owner=owner))
 

@@ -29,6 +29,7 @@ LIMITS = QueueLimits(
     retention_seconds=1e8,
     head_start_seconds=1e6,
     dead_letter_seconds=1e8,
+    engine_wait_seconds=1e8,
     max_depth=4,
     max_attempts=3,
 )
@@ -38,7 +39,7 @@ BAND = st.integers(min_value=0, max_value=3)
 OPERATIONS = st.one_of(
     st.tuples(st.just("submit"), PRIORITY),
     st.tuples(st.just("submit_once"), PICK, st.sampled_from([0, 0, 1])),
-    st.tuples(st.just("lease"), st.integers(min_value=1, max_value=3)),
+    st.tuples(st.just("lease"), st.integers(min_value=1, max_value=3), st.sampled_from("aab")),
     st.tuples(st.just("lapse")),
     st.tuples(st.sampled_from(["retry", "drop"]), PICK),
     st.tuples(st.sampled_from(["renew", "finish", "hand_back", "cancel"]), PICK),
@@ -78,7 +79,10 @@ class Side:
                 self.jobs.append(made.job.id)
             return self.jobs.index(made.job.id), made.replayed, made.job.state, made.standing
         if verb == "lease":
-            leases = await self.queue.lease("w", model="fake", count=arguments[0], wait_seconds=0)
+            count, engine = arguments
+            leases = await self.queue.lease(
+                "w", model="fake", count=count, wait_seconds=0, engine=engine
+            )
             self.leases += leases
             return [(self.jobs.index(x.job.id), x.epoch, x.job.attempts) for x in leases]
         if verb == "upload":

@@ -67,7 +67,12 @@ class FlakyEngine(FakeEngine):
 
 @asynccontextmanager
 async def working(
-    queue: JobQueue, engine: Engine, *, worker_id: str = "w", grace_seconds: float = 5
+    queue: JobQueue,
+    engine: Engine,
+    *,
+    worker_id: str = "w",
+    engine_name: str = "fake",
+    grace_seconds: float = 5,
 ) -> AsyncIterator[asyncio.Event]:
     """A running worker; yields the event that stops it."""
     await engine.start()
@@ -76,7 +81,7 @@ async def working(
         queue=queue,
         engine=engine,
         worker_id=worker_id,
-        engine_name="fake",
+        engine_name=engine_name,
         ttl_seconds=0.3,
         pace=LearnedPace(slots=4),
     )
@@ -323,3 +328,20 @@ async def test_a_worker_outlives_a_queue_that_is_away_for_a_while() -> None:
             log = await log_of(queue, job.id)
             assert [e.band for e in log if isinstance(e, BandCompleted)] == [0, 1, 2, 3, 4]
             assert log[-1] == JobCompleted()
+
+
+async def test_a_worker_does_not_go_on_with_what_another_engine_began(queue: MemoryQueue) -> None:
+    job = await queue.submit(request_of())
+    slow = FakeEngine(band_seconds=0.4)  # longer than a worker waits for a lease
+    async with working(queue, slow, engine_name="triton", grace_seconds=0) as stop:
+        while len(await queue.history(job.id)) < 3:  # queued, started, a band
+            await asyncio.sleep(0.01)
+        stop.set()
+        while (await queue.job(job.id)).state is JobState.RUNNING:
+            await asyncio.sleep(0.01)
+    async with working(queue, FakeEngine(), engine_name="torch"):
+        other = await queue.submit(request_of())
+        assert (await log_of(queue, other.id))[-1] == JobCompleted()
+        assert (await queue.job(job.id)).state is JobState.QUEUED
+    async with working(queue, FakeEngine(), engine_name="triton"):
+        assert (await log_of(queue, job.id))[-1] == JobCompleted()

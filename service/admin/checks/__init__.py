@@ -1,0 +1,1 @@
+"""`nfig-admin check`: whether a configuration fits what is there."""
