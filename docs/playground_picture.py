@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from service.stack.progress import Progress
 from service.stack.running import StackOptions, run_stack
@@ -18,7 +18,7 @@ from service.stack.running import StackOptions, run_stack
 ROOT = Path(__file__).parents[1]
 PICTURE = ROOT / "docs" / "images" / "playground.png"
 CLASS, SEED = "lorelei", "7"
-WINDOW = {"width": 1280, "height": 800}
+WINDOW = ViewportSize(width=1280, height=800)
 WARM_UPS = 3
 
 

@@ -228,13 +228,14 @@ function renderCall() {
 }
 
 function statusText(drawing, index, shown) {
-  if (page.isLost && !isOver(drawing)) return "Connection lost; it is made again, and nothing is missed.";
+  const isStopped = page.stoppedAt === drawing;
+  if (page.isLost && !isOver(drawing) && !isStopped) return "Connection lost; it is made again, and nothing is missed.";
   if (drawing.state === "failed") return "The drawing failed.";
   if (shown < 0) return drawing.state === "queued" ? "Waiting for a worker." : "Drawing.";
   const { seconds, kept } = drawing.images[index].bands[shown];
   const took = kept ? "kept" : `${(seconds * 1000).toFixed(1)} ms`;
   const said = `Band ${shown} of 0 to ${expectedCount(drawing, index) - 1}: ${took}.`;
-  if (page.stoppedAt === drawing) return `${said} Stopped; what had arrived is kept.`;
+  if (isStopped) return `${said} Stopped; what had arrived is kept.`;
   const isWhole = shownCount(drawing, index) === expectedCount(drawing, index);
   const isDone = isOver(drawing) && isWhole && !page.playback.hasMore;
   return isDone ? `${said} All in ${drawing.elapsedMs.toFixed(0)} ms, seed ${drawing.request.seed}.` : said;
