@@ -1,7 +1,7 @@
 """Draws what docs/ and the playground show of the model: `.venv/bin/python docs/pictures.py`.
 
-That is docs/images/{samples,variations,bands}.png and the playground's pictures of classes. The
-film strip is `make demo ARGS="--class animal --seed 7"`.
+That is docs/images/{samples,variations,bands,stops}.png and the pictures of classes in the
+playground. The film strip is `make demo ARGS="--class animal --seed 7"`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ CLASSES = Path(__file__).parents[1] / "service" / "gateway" / "playground" / "cl
 CLASSES_SEED = 7
 SPLIT, SPLIT_SEED = "lorelei", 7
 SPLIT_ENLARGED = 3
+STOPPED = ("animal", "emoji_face", "adventurer")
 GAP = 12
 
 
@@ -79,9 +80,23 @@ def bands(pipeline: NFIGPipeline) -> None:
     save_png(IMAGES / "bands.png", np.concatenate(rows))
 
 
+def stops(pipeline: NFIGPipeline) -> None:
+    """A row per class: the same drawing stopped after each band, up to the last."""
+    columns = pipeline.config.tokenizer.num_bands
+    drawn = [
+        pipeline(STOPPED, seed=CLASSES_SEED, bands=count).images for count in range(1, columns + 1)
+    ]
+    pixels = [
+        np.array(image).transpose(2, 0, 1) for row in zip(*drawn, strict=True) for image in row
+    ]
+    cells = [_framed(torch.from_numpy(each)) for each in pixels]
+    rows = [np.concatenate(cells[i : i + columns], axis=1) for i in range(0, len(cells), columns)]
+    save_png(IMAGES / "stops.png", np.concatenate(rows))
+
+
 def _framed(pixels_3YX: torch.Tensor) -> Pixels:
     """Enlarged, with white around it."""
-    pixels = pixels_3YX.round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
+    pixels = pixels_3YX.double().round().clamp(0, 255).byte().permute(1, 2, 0).numpy()
     large = pixels.repeat(SPLIT_ENLARGED, 0).repeat(SPLIT_ENLARGED, 1)
     return np.pad(large, ((GAP, GAP), (GAP, GAP), (0, 0)), constant_values=255)
 
@@ -92,6 +107,7 @@ def main() -> None:
     samples(pipeline)
     classes(pipeline)
     bands(pipeline)
+    stops(pipeline)
 
 
 if __name__ == "__main__":

@@ -82,6 +82,13 @@ def drawn(page: Any) -> None:
     page.locator("#status", has_text="All in").wait_for()
 
 
+def downloaded(page: Any, folder: Path) -> bytes:
+    with page.expect_download() as download:
+        page.locator("#download").click()
+    download.value.save_as(folder / "image.png")
+    return (folder / "image.png").read_bytes()
+
+
 def test_what_is_downloaded_is_the_image_of_the_same_request(
     page: Any, url: str, tmp_path: Path
 ) -> None:
@@ -90,13 +97,11 @@ def test_what_is_downloaded_is_the_image_of_the_same_request(
     drawn(page)
     assert page.locator("#rows tr").count() == 5
     assert page.locator("#rows").inner_text().count("not measured") == 5
-    with page.expect_download() as download:
-        page.locator("#download").click()
-    download.value.save_as(tmp_path / "image.png")
+    shown = downloaded(page, tmp_path)
     asked = {"prompt": "0", "seed": 7}
     headers = {"accept": "image/png"}
     image = httpx.post(f"{url}/v1/images/generations", json=asked, headers=headers).content
-    assert (tmp_path / "image.png").read_bytes() == image
+    assert shown == image
 
 
 def test_bands_are_scrubbed_by_keyboard(page: Any) -> None:
@@ -176,7 +181,7 @@ def test_stopping_keeps_what_is_shown_and_cancels_the_job(page: Any) -> None:
     assert '"bands":1' in page.locator("#call").inner_text()
 
 
-def test_the_copied_call_draws_what_is_on_show(browser: Any, url: str) -> None:
+def test_the_copied_call_draws_what_is_on_show(browser: Any, url: str, tmp_path: Path) -> None:
     permissions = ["clipboard-read", "clipboard-write"]
     with visit(browser, url, permissions=permissions) as page:
         page.locator("#draw").click()
@@ -184,16 +189,13 @@ def test_the_copied_call_draws_what_is_on_show(browser: Any, url: str) -> None:
         page.locator("#copy").click()
         page.locator("#copied", has_text="Copied").wait_for()
         words = shlex.split(page.evaluate("navigator.clipboard.readText()"))
-        shown = page.evaluate(
-            "fetch(document.querySelector('#picture').src).then((r) => r.arrayBuffer())"
-            ".then((bytes) => Array.from(new Uint8Array(bytes)))"
-        )
+        shown = downloaded(page, tmp_path)
     assert words[:2] == ["curl", f"{url}/v1/jobs"]
     headers = dict(
         word.split(": ") for before, word in zip(words, words[1:], strict=False) if before == "-H"
     )
     job = httpx.post(words[1], headers=headers, content=words[words.index("-d") + 1]).json()
-    assert httpx.get(job["images"][0]["url"]).content == bytes(shown)
+    assert httpx.get(job["images"][0]["url"]).content == shown
 
 
 def test_a_measured_speedup_is_shown(page: Any) -> None:
