@@ -1,4 +1,4 @@
-"""The playground in a real Chromium, before a real stack with the fake engine."""
+"""The playground in a real Chromium, before a real stack."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import io
 import json
 import shlex
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from PIL import Image
-
-from service.stack.choice import EngineName
-from service.stack.running import RunningStack
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright")
 playwright = pytest.importorskip("playwright.sync_api")
@@ -26,13 +23,8 @@ QUIET = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 QUIET += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 ROOT = Path(__file__).parents[2]
 PHONE, DESKTOP = {"width": 360, "height": 740}, {"width": 1280, "height": 800}
-StartStack = Callable[[EngineName | None], AbstractContextManager[RunningStack]]
-
-
-@pytest.fixture(scope="module")
-def url(start_stack: StartStack) -> Iterator[str]:
-    with start_stack("fake") as stack:
-        yield stack.gateway_url
+BANDS = 6
+"""Of the tiny checkpoint."""
 
 
 @pytest.fixture(scope="module")
@@ -95,10 +87,10 @@ def test_what_is_downloaded_is_the_image_of_the_same_request(
     page.locator("#seed").fill("7")
     page.locator("#draw").click()
     drawn(page)
-    assert page.locator("#rows tr").count() == 5
-    assert page.locator("#rows").inner_text().count("not measured") == 5
+    assert page.locator("#rows tr").count() == BANDS
+    assert page.locator("#rows").inner_text().count("not measured") == BANDS
     shown = downloaded(page, tmp_path)
-    asked = {"prompt": "0", "seed": 7}
+    asked = {"prompt": "ant", "seed": 7}
     headers = {"accept": "image/png"}
     image = httpx.post(f"{url}/v1/images/generations", json=asked, headers=headers).content
     assert shown == image
@@ -109,10 +101,10 @@ def test_bands_are_scrubbed_by_keyboard(page: Any) -> None:
     page.keyboard.press("Enter")
     drawn(page)
     page.keyboard.press("ArrowLeft")
-    assert page.locator("#status").inner_text().startswith("Band 3 of 0 to 4")
+    assert page.locator("#status").inner_text().startswith("Band 4 of 0 to 5")
     page.locator("#band").focus()
     page.keyboard.press("Home")
-    assert page.locator("#status").inner_text().startswith("Band 0 of 0 to 4")
+    assert page.locator("#status").inner_text().startswith("Band 0 of 0 to 5")
 
 
 def test_a_variation_keeps_bands(page: Any) -> None:
@@ -155,7 +147,7 @@ def test_a_cut_connection_goes_on_after_the_last_event(page: Any) -> None:
     drawn(page)
     last = next(line for line in seen[2].splitlines() if line.startswith("id:"))
     assert resumed_after == [None, last.removeprefix("id:").strip()]
-    assert page.locator("#rows .bar").count() == 5
+    assert page.locator("#rows .bar").count() == BANDS
 
 
 def test_stopping_keeps_what_is_shown_and_cancels_the_job(page: Any) -> None:
@@ -169,7 +161,8 @@ def test_stopping_keeps_what_is_shown_and_cancels_the_job(page: Any) -> None:
             answer(route, events[: first + 1])
 
     page.route("**/events", hold)
-    page.locator("#draw").click()
+    with page.expect_request(lambda request: "last-event-id" in request.headers):
+        page.locator("#draw").click()
     page.locator("#picture").wait_for()
     assert "Connection lost" in page.locator("#status").inner_text()
     with page.expect_request("**/cancel"):
@@ -211,7 +204,7 @@ def test_a_measured_speedup_is_shown(page: Any) -> None:
     page.route("**/events", lambda route: answer(route, [measured(e) for e in events_of(route)]))
     page.locator("#draw").click()
     drawn(page)
-    assert page.locator("#rows").inner_text().count("1.25× / not measured") == 5
+    assert page.locator("#rows").inner_text().count("1.25× / not measured") == BANDS
 
 
 def test_every_class_of_the_shipped_model_has_its_picture(url: str) -> None:
