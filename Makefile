@@ -2,10 +2,11 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 ARGS ?=
 BIN := .venv/bin
 SETUP := .venv/.setup-done
+PROMETHEUS := deploy/observability/prometheus
 TOOLS := out/checkov/.setup-done out/cyclonedx/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test fuzz chaos check bench format lock proto pages manifests sbom clean
+.PHONY: help setup demo serve test fuzz chaos check bench format lock proto pages site manifests sbom clean
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 10
@@ -30,6 +31,9 @@ chaos: $(SETUP) ## attack a running stack, then check the history of what client
 check: $(SETUP) ## lint, format, types, dependency rules, the proto and what it must not break
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
 	$(BIN)/buf lint proto && $(BIN)/buf breaking proto --against proto/baseline.json
+	@if command -v promtool >/dev/null; then \
+		promtool check config $(PROMETHEUS)/prometheus.yml && promtool test rules $(PROMETHEUS)/tests/*.yml; \
+	else echo "promtool is not installed (Debian: prometheus): its checks are left out."; fi
 
 bench: $(SETUP) ## measure the service around a fake engine; leave the machine alone meanwhile
 	$(BIN)/python -m benchmarks.latency
@@ -61,9 +65,13 @@ sbom: $(SETUP) out/cyclonedx/.setup-done ## write what each image has of Python,
 
 pages: $(SETUP) ## write the pages of docs/ that are generated
 	$(BIN)/python -m service.admin settings > docs/settings.md
+	$(BIN)/python .ci/licences.py
+
+site: $(SETUP) ## build the pages as a web site into site/
+	$(BIN)/mkdocs build --strict
 
 clean: ## remove what the targets above made, .venv included
-	rm -rf .venv out *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv out site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(SETUP): requirements.lock requirements-triton.lock pyproject.toml nfig_proto/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)) and "Python 3.11 or 3.12 is needed, found " + sys.version.split()[0] + "; name one with make PYTHON=...")'
