@@ -2,6 +2,7 @@ PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v p
 ARGS ?=
 BIN := .venv/bin
 SETUP := .venv/.setup-done
+PROMETHEUS := deploy/observability/prometheus
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo serve test fuzz chaos check bench format lock proto pages clean
@@ -29,6 +30,9 @@ chaos: $(SETUP) ## attack a running stack, then check the history of what client
 check: $(SETUP) ## lint, format, types, dependency rules, the proto and what it must not break
 	$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports --no-logo
 	$(BIN)/buf lint proto && $(BIN)/buf breaking proto --against proto/baseline.json
+	@if command -v promtool >/dev/null; then \
+		promtool check config $(PROMETHEUS)/prometheus.yml && promtool test rules $(PROMETHEUS)/tests/*.yml; \
+	else echo "promtool is not installed (Debian: prometheus): its checks are left out."; fi
 
 bench: $(SETUP) ## measure the service around a fake engine; leave the machine alone meanwhile
 	$(BIN)/python -m benchmarks.latency

@@ -284,3 +284,10 @@ _BUILT = (
     *(_var(depth) for depth in PUBLISHED_DEPTHS),
 )
 PRESETS: dict[str, ModelConfig] = {preset.name: preset for preset in _BUILT}
+
+
+def preset_named(name: str) -> ModelConfig:
+    """Raises ValueError that lists the names there are."""
+    if name not in PRESETS:
+        raise ValueError(f"preset must be one of {', '.join(PRESETS)}: {name!r}")
+    return PRESETS[name]

@@ -150,7 +150,7 @@ def _draw(
     new_predictor: Callable[[NextFrequencyTransformer, Sequence[Generation]], BandPredictor],
     is_alive: Callable[[int], bool],
 ) -> Iterator[BandStep]:
-    predict = new_predictor(model.transformer, generations)
+    predict: BandPredictor | None = None
     canvas_BCHW: Tensor | None = None
     drawing = [True] * len(generations)
     for band in range(model.num_bands):
@@ -161,6 +161,9 @@ def _draw(
         if not any(drawing):
             return
         started = _now(model.device)
+        if predict is None:
+            # What is done once is part of the first band's time.
+            predict = new_predictor(model.transformer, generations)
         tokens_Bl, canvas_BCHW = _draw_band(model, band, generations, predict, canvas_BCHW, drawing)
         seconds = _now(model.device) - started
         yield BandStep(band=band, tokens_Bl=tokens_Bl, canvas_BCHW=canvas_BCHW, seconds=seconds)
@@ -225,11 +228,12 @@ def _cached_predictor(
     def predict(band: int, inputs_BlC: Tensor | None) -> Tensor:
         if inputs_BlC is not None and guided:
             inputs_BlC = torch.cat([inputs_BlC, inputs_BlC])
-        logits_BlV = transformer.band_logits(band, inputs_BlC, condition, cache)
-        if not guided:
-            return logits_BlV
-        conditional_BlV, unconditional_BlV = logits_BlV.chunk(2)
-        return _guide(transformer, band, generations, conditional_BlV, unconditional_BlV)
+        states_BlD = transformer.band_states(band, inputs_BlC, condition, cache)
+        if guided:
+            # Guidance is linear and so is the head: guided first, it has half the rows.
+            halves = states_BlD.chunk(2)
+            states_BlD = _guide(transformer, band, generations, *halves)
+        return transformer.logits(states_BlD)
 
     return predict
 
@@ -263,18 +267,19 @@ def _guide(
     transformer: NextFrequencyTransformer,
     band: int,
     generations: Sequence[Generation],
-    conditional_BlV: Tensor,
-    unconditional_BlV: Tensor,
+    conditional_BlX: Tensor,
+    unconditional_BlX: Tensor,
 ) -> Tensor:
+    """Of logits, or of the states that they are linear in."""
     num_bands = len(transformer.band_columns)
-    guidance_B = conditional_BlV.new_tensor(
+    guidance_B = conditional_BlX.new_tensor(
         [
             guidance_at(band, num_bands=num_bands, guidance_scale=g.guidance_scale)
             for g in generations
         ]
     )
     guidance_B11 = guidance_B.view(-1, 1, 1)
-    return (1 + guidance_B11) * conditional_BlV - guidance_B11 * unconditional_BlV
+    return (1 + guidance_B11) * conditional_BlX - guidance_B11 * unconditional_BlX
 
 
 def _check_whole(name: str, value: object, low: int, high: int) -> None:

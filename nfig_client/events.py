@@ -50,6 +50,9 @@ class BandCompleted(Event):
     preview: Picture | None
     """The whole image with the bands so far. Not every band was asked for, and under load some
     are dropped."""
+    speedup: Mapping[str, float] | None = None
+    """How many times as long each baseline takes for this band, by its name (`as_published`,
+    `same_code`); None where the engine's host has measured none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +64,9 @@ class ImageCompleted(Event):
     picture: Picture
     shed: bool = False
     """Bands were left out because demand exceeded capacity."""
+    timing: Mapping[str, float] | None = None
+    """Where the seconds since acceptance went: `queue`, `batch_wait`, `bands`, `decode`, `encode`;
+    and `total`."""
 
 
 @dataclass(frozen=True, kw_only=True)

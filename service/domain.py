@@ -6,7 +6,8 @@ that a job passes through, can speak of the same things.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Literal
 
@@ -153,6 +154,12 @@ class Picture:
     """Pixels per edge."""
 
 
+TIMINGS = ("queue", "batch_wait", "bands", "decode", "encode", "total")
+"""The parts of an image's time, in the order in which they pass: until the lease, until the image's
+batch began, in bands, from canvas to pixels, from pixels to a file; and acceptance to the end, in
+which there are also previews and what lies between."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class JobQueued:
     """The job was accepted."""
@@ -180,6 +187,9 @@ class BandCompleted:
     preview: Picture | None
     kept: bool = False
     """The band is that of an uploaded image and was not drawn."""
+    speedup: Mapping[str, float] | None = None
+    """How many times as long each baseline takes for this band and batch size, by the baseline's
+    name; None where none has been measured on the engine's host, and of a kept band."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -191,6 +201,8 @@ class ImageCompleted:
     bands_completed: int
     shed: bool = False
     """Bands were left out because demand exceeded capacity."""
+    timing: Mapping[str, float] | None = field(default=None, compare=False)
+    """Where the seconds from acceptance to this event went, by TIMINGS; it makes no other image."""
 
 
 @dataclass(frozen=True, kw_only=True)

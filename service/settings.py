@@ -19,6 +19,8 @@ from service.settings_file import read_file
 
 PREFIX = "NFIG_"
 
+BaselineMode = Literal["idle", "start", "off"]
+
 
 class QueueSettings(BaseSettings):
     """Shared by gateway and worker."""
@@ -84,6 +86,9 @@ class WorkerSettings(QueueSettings):
     """Path of the model card that export wrote."""
     checkpoint: str = "checkpoints/avatars-64"
     """Checkpoint folder, for the torch engine."""
+    baseline: BaselineMode = "idle"
+    """When the engine measures what its speed is compared with: while nobody draws, before it is
+    ready, or never; Triton reads it from its own environment."""
     max_generations: int = Field(default=16, ge=1)
     """Images drawn at once."""
     brownout_min_bands: int | None = Field(default=None, ge=1)

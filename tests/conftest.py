@@ -14,6 +14,8 @@ from service.stack.triton_server import TritonServer, start_triton, triton_avail
 
 # Before torch is imported: threads that wait for each other make tiny models slow, not fast.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# What a test does not ask for shall not run beside it.
+os.environ.setdefault("NFIG_BASELINE", "off")
 
 REPOSITORY = Path(__file__).parents[1] / "model_repository"
 

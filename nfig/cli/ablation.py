@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from nfig.cli.options import DEFAULT_PRESET, Data, Device, Preset, preset_of, user_errors
+from nfig.cli.options import DEFAULT_PRESET, Data, Device, Preset, user_errors
+from nfig.config import preset_named
 
 app = typer.Typer()
 
@@ -57,5 +58,5 @@ def ablate(  # noqa: PLR0913 - a command's options are its parameters
     )
     chosen = variants_named(variants)
     with Reporter("ablation") as reporter:
-        table = run_ablation(chosen, preset_of(preset), data, out, options, reporter=reporter)
+        table = run_ablation(chosen, preset_named(preset), data, out, options, reporter=reporter)
     typer.echo("stopped; the same command goes on" if table is None else f"{table}")

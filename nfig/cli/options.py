@@ -9,7 +9,7 @@ from typing import Annotated, ParamSpec
 
 import typer
 
-from nfig.config import PRESETS, ModelConfig
+from nfig.config import PRESETS
 
 P = ParamSpec("P")
 
@@ -39,12 +39,6 @@ def user_errors(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(2) from None
 
     return guarded
-
-
-def preset_of(name: str) -> ModelConfig:
-    if name not in PRESETS:
-        raise ValueError(f"preset must be one of {', '.join(PRESETS)}: {name!r}")
-    return PRESETS[name]
 
 
 def attribution_beside(data: Path) -> str:

@@ -24,9 +24,9 @@ from nfig.cli.options import (
     Run,
     Seed,
     attribution_beside,
-    preset_of,
     user_errors,
 )
+from nfig.config import preset_named
 
 if TYPE_CHECKING:
     from nfig.training.run_folder import RunFolder
@@ -70,7 +70,7 @@ def train_tokenizer(  # noqa: PLR0913 - a command's options are its parameters
     from nfig.training.run_folder import RunFolder
     from nfig.training.terms import LossTerms
 
-    config, folder = preset_of(preset), RunFolder(run)
+    config, folder = preset_named(preset), RunFolder(run)
     options = TrainingOptions(
         epochs=epochs,
         minutes=minutes,
@@ -142,7 +142,7 @@ def train_transformer(  # noqa: PLR0913
         "seed": seed,
     }
     options = options_of(recipe, given, without_recipe={"clip_norm": 2.0})
-    config, folder = preset_of(preset or recipe or DEFAULT_PRESET), RunFolder(run)
+    config, folder = preset_named(preset or recipe or DEFAULT_PRESET), RunFolder(run)
     training = partial(
         runs.train_transformer,
         config,

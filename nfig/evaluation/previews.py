@@ -72,7 +72,7 @@ def _errors(
 
 
 def _costs(tokenizer: FRVAE, band: int, canvas_1CHW: Tensor) -> dict[str, float]:
-    """Of the networks alone: `decode_canvas` adds rows, which would flatter the preview decoder."""
+    """Of the networks alone, without the copies and clamps around them."""
 
     def preview(canvas_BCHW: Tensor) -> Tensor:
         assert tokenizer.preview_decoder is not None

@@ -15,6 +15,10 @@ BATCH_SIZES = (1, 2, 4, 8, 16)
 """Batches of the transformer are padded to one of these."""
 
 
+BASELINES = ("as_published", "same_code")
+"""What speed is compared with: a VAR a quarter deeper, as its authors run it and in our code."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class TensorSpec:
     """One tensor of a model's interface."""
@@ -70,6 +74,8 @@ TRANSFORMER = ModelContract(
         _scalar("seconds", "TYPE_FP64"),
         _scalar("batch_size", "TYPE_INT32"),
         _DIGEST,
+        # Of each of BASELINES for this band and batch size; NaN where it was not measured here.
+        TensorSpec(name="baseline_seconds", dtype="TYPE_FP64", dims=(len(BASELINES),)),
     ),
 )
 

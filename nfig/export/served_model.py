@@ -7,7 +7,8 @@ Shape legend: B batch rows, C latent channels, H W latent grid, l tokens of one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import logging
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
@@ -17,10 +18,13 @@ import numpy.typing as npt
 import torch
 
 from nfig import checkpoint
+from nfig.export.baseline import Baseline, Place, read_baseline
 from nfig.export.contract import BATCH_SIZES
 from nfig.generation import NO_TOKEN, BandStep, Generation, generate
 from nfig.images import to_pixels
 from nfig.model import NFIGModel
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -43,6 +47,8 @@ class ServedBand:
     seconds: float
     batch_size: int
     """Rows executed, padding included."""
+    baseline_seconds: Mapping[str, float]
+    """What each baseline takes for the same, by its name; those that were measured here."""
 
 
 class ServedModel:
@@ -52,11 +58,22 @@ class ServedModel:
         self.model = model.eval()
         self.config = model.config
         self.digest = digest
+        self.baseline: Baseline | None = None
+        """What speed is compared with, once it has been measured."""
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "cpu") -> Self:
-        """From a checkpoint folder. Raises ValueError if it is not a whole one."""
-        return cls(checkpoint.load(folder).to(device), digest=checkpoint.digest(folder))
+        """From a checkpoint folder, with the baseline that was measured here and is kept in it.
+
+        Raises ValueError if it is not a whole one.
+        """
+        served = cls(checkpoint.load(folder).to(device), digest=checkpoint.digest(folder))
+        here, num_bands = place_of(served), served.model.num_bands
+        try:
+            served.baseline = read_baseline(folder, here=here, num_bands=num_bands)
+        except ValueError as error:  # what speed is compared with must not keep it from drawing
+            logger.warning("no baseline: %s", error)
+        return served
 
     def draw(
         self,
@@ -76,8 +93,18 @@ class ServedModel:
             # Padding is never alive, so that it does not keep the loop going.
             return row < num_rows and (is_alive is None or is_alive(row))
 
+        # The baselines are measured with guidance, which doubles the rows.
+        guided = any(generation.guidance_scale > 0 for generation in generations)
         steps = generate(self.model, [*generations, *padding], is_alive=alive)
-        return (_served(step, num_rows=num_rows, batch_size=batch_size) for step in steps)
+        return (
+            _served(
+                step,
+                num_rows=num_rows,
+                batch_size=batch_size,
+                baseline=self.baseline if guided else None,
+            )
+            for step in steps
+        )
 
     @torch.no_grad()
     def decode(
@@ -129,12 +156,20 @@ class ServedModel:
         self.decode(np.zeros((len(previews_of), *self.canvas_shape), np.float32), previews_of)
 
 
+def place_of(served: ServedModel) -> Place:
+    """Where the model runs."""
+    weight = next(served.model.transformer.parameters())
+    return Place.here(digest=served.digest, device=weight.device, dtype=weight.dtype)
+
+
 def padded_size(num_rows: int) -> int:
     """The declared batch size that holds `num_rows`."""
     return next(size for size in BATCH_SIZES if size >= num_rows)
 
 
-def _served(step: BandStep, *, num_rows: int, batch_size: int) -> ServedBand:
+def _served(
+    step: BandStep, *, num_rows: int, batch_size: int, baseline: Baseline | None
+) -> ServedBand:
     tokens_Bl = step.tokens_Bl.to("cpu", torch.int32).numpy()
     canvas_BCHW = step.canvas_BCHW.to("cpu", torch.float32).numpy()
     rows = [
@@ -143,4 +178,10 @@ def _served(step: BandStep, *, num_rows: int, batch_size: int) -> ServedBand:
         else ServedRow(tokens=tokens_Bl[row], canvas=canvas_BCHW[row])
         for row in range(num_rows)
     ]
-    return ServedBand(band=step.band, rows=rows, seconds=step.seconds, batch_size=batch_size)
+    return ServedBand(
+        band=step.band,
+        rows=rows,
+        seconds=step.seconds,
+        batch_size=batch_size,
+        baseline_seconds={} if baseline is None else baseline.seconds_of(step.band, batch_size),
+    )

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nfig.config import TokenizerConfig
@@ -53,9 +52,8 @@ class FRVAE(nn.Module):
 
     def decode_canvas(self, canvas_BCHW: Tensor) -> Tensor:
         """Pixels in [-1, 1], (B, 3, Y, X), of a canvas complete or not."""
-        rows = canvas_BCHW.shape[0]
-        images_B3YX: Tensor = self.decoder(_pad_rows(canvas_BCHW))[:rows]
-        return images_B3YX.clamp(-1, 1)
+        canvas_BCHW = _as_weights(canvas_BCHW, self.decoder)
+        return _joined([self.decoder(part_BCHW) for part_BCHW in _apart(canvas_BCHW)])
 
     def preview(self, band: int, canvas_BCHW: Tensor) -> Tensor:
         """About what `decode_canvas` gives of the canvas of a band, for far less.
@@ -64,12 +62,9 @@ class FRVAE(nn.Module):
         """
         if self.preview_decoder is None or band == self.config.num_bands - 1:
             return self.decode_canvas(canvas_BCHW)
-        # On a CPU one row at a time: on grids as small as these the kernel depends on the number of
-        # rows, and with it a row's last bits.
-        parts = canvas_BCHW.split(1) if canvas_BCHW.device.type == "cpu" else (canvas_BCHW,)
-        small = [self.preview_decoder(band, part_BCHW) for part_BCHW in parts]
-        images = [self.preview_decoder.enlarge(band, small_B3yx) for small_B3yx in small]
-        return torch.cat(images).clamp(-1, 1)
+        canvas_BCHW = _as_weights(canvas_BCHW, self.preview_decoder)
+        small = [self.preview_decoder(band, part_BCHW) for part_BCHW in _apart(canvas_BCHW)]
+        return _joined([self.preview_decoder.enlarge(band, small_B3yx) for small_B3yx in small])
 
     def embed_band(self, band: int, tokens_Bl: Tensor) -> Tensor:
         """What one band adds to the canvas: Z(v_k), (B, C, H, W)."""
@@ -80,13 +75,21 @@ class FRVAE(nn.Module):
         return self.quantizer.flatten(self.quantizer.bands.down(band, canvas_BCHW))
 
 
-def _pad_rows(x_BCHW: Tensor) -> Tensor:
-    """On a CPU, rows of zeros until every thread has as many rows, and two at least.
+def _apart(x_BCHW: Tensor) -> Sequence[Tensor]:
+    """On a CPU one row at a time: a kernel's last bits depend on the number of rows.
 
-    Convolutions and norms share out rows to threads, and what is left over, or alone, is summed
-    in another order: a row's last bits would depend on how many are beside it.
+    Threads share out a single row as well as several; rows of padding would be paid for.
     """
-    if x_BCHW.device.type != "cpu":
-        return x_BCHW
-    missing = -x_BCHW.shape[0] % max(2, torch.get_num_threads())
-    return F.pad(x_BCHW, (0, 0, 0, 0, 0, 0, 0, missing)) if missing else x_BCHW
+    return x_BCHW.split(1) if x_BCHW.device.type == "cpu" else (x_BCHW,)
+
+
+def _joined(images: Sequence[Tensor]) -> Tensor:
+    """Pixels in [-1, 1], at least in float32, of a decoder that may run in 16 bits."""
+    images_B3YX = torch.cat(tuple(images))
+    dtype = torch.promote_types(images_B3YX.dtype, torch.float32)
+    return images_B3YX.to(dtype).clamp(-1, 1)
+
+
+def _as_weights(x_BCHW: Tensor, module: nn.Module) -> Tensor:
+    """Canvases are summed in another precision than a decoder may run in."""
+    return x_BCHW.to(next(module.parameters()).dtype)

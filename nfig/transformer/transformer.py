@@ -3,7 +3,7 @@
 Band k's tokens are predicted together from the canvas of bands 0 to k - 1, resampled to band k's
 grid: p(v_0 .. v_K-1) = prod_k p(v_k | v_0 .. v_k-1, class). Band 0 starts from the class alone.
 
-One `forward` for training (all bands, block-causal mask), one `band_logits` for generation (one
+One `forward` for training (all bands, block-causal mask), one `band_states` for generation (one
 band, no mask, cache). Both go through the same blocks.
 
 Shape legend: B batch rows, C latent channels, L all tokens, l tokens of one band, M tokens of
@@ -99,7 +99,7 @@ class NextFrequencyTransformer(nn.Module):
         mask_LL = bands_L.unsqueeze(1) >= bands_L
         for block, modulations in zip(self._blocks(), condition.blocks, strict=True):
             x_BLD = block(x_BLD, modulations, mask_lt=mask_LL)
-        return self._logits(x_BLD, condition)
+        return self.logits(self._states(x_BLD, condition))
 
     def condition(self, class_labels_B: Tensor) -> Condition:
         """What the given classes do to every block. `no_class` is a label too."""
@@ -121,10 +121,10 @@ class NextFrequencyTransformer(nn.Module):
             like=self.position_LD,
         )
 
-    def band_logits(
+    def band_states(
         self, band: int, inputs_BlC: Tensor | None, condition: Condition, cache: KVCache
     ) -> Tensor:
-        """Logits (B, l, V) of one band, at least in float32; leaves the band in the cache.
+        """What `logits` takes of one band (B, l, D), at least in float32; fills its cache.
 
         Bands must come in order from 0. Band 0 has no inputs, the others have theirs.
         """
@@ -138,7 +138,13 @@ class NextFrequencyTransformer(nn.Module):
         for index, block in enumerate(self._blocks()):
             remember = partial(cache.append, index, columns)
             x_BlD = block(x_BlD, condition.blocks[index], remember=remember)
-        return self._logits(x_BlD, condition)
+        return self._states(x_BlD, condition)
+
+    def logits(self, states_BlD: Tensor) -> Tensor:
+        """The head (B, l, V), at least in float32: linear, so guidance may come before it."""
+        dtype = states_BlD.dtype
+        with torch.autocast(states_BlD.device.type, enabled=False):
+            return steady_linear(states_BlD, self.head.weight.to(dtype), self.head.bias.to(dtype))
 
     def _blocks(self) -> list[Block]:
         return [block for block in self.blocks if isinstance(block, Block)]
@@ -152,16 +158,12 @@ class NextFrequencyTransformer(nn.Module):
         band_lD: Tensor = self.band_embedding(self.band_of_token[columns])
         return self.position_LD[columns] + band_lD
 
-    def _logits(self, x_BlD: Tensor, condition: Condition) -> Tensor:
+    def _states(self, x_BlD: Tensor, condition: Condition) -> Tensor:
         # Half precision would blur the differences that sampling lives on.
         dtype = torch.promote_types(self.head.weight.dtype, torch.float32)
         with torch.autocast(x_BlD.device.type, enabled=False):
             scale_B1D, shift_B1D = condition.head_2B1D.to(dtype).unbind(0)
-            x_BlD = modulate(x_BlD.to(dtype), scale_B1D=scale_B1D, shift_B1D=shift_B1D)
-            logits_BlV: Tensor = steady_linear(
-                x_BlD, self.head.weight.to(dtype), self.head.bias.to(dtype)
-            )
-        return logits_BlV
+            return modulate(x_BlD.to(dtype), scale_B1D=scale_B1D, shift_B1D=shift_B1D)
 
 
 def _indices(columns: slice) -> range:

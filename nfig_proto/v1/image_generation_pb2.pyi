@@ -168,30 +168,58 @@ class AcceptedJob(_message.Message):
     def __init__(self, id: _Optional[str] = ..., created_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., model: _Optional[str] = ..., class_label: _Optional[int] = ..., seed: _Optional[int] = ..., bands: _Optional[int] = ...) -> None: ...
 
 class DrawnBand(_message.Message):
-    __slots__ = ("image_index", "band", "seconds", "preview")
+    __slots__ = ("image_index", "band", "seconds", "preview", "speedup")
     IMAGE_INDEX_FIELD_NUMBER: _ClassVar[int]
     BAND_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     PREVIEW_FIELD_NUMBER: _ClassVar[int]
+    SPEEDUP_FIELD_NUMBER: _ClassVar[int]
     image_index: int
     band: int
     seconds: float
     preview: Picture
-    def __init__(self, image_index: _Optional[int] = ..., band: _Optional[int] = ..., seconds: _Optional[float] = ..., preview: _Optional[_Union[Picture, _Mapping]] = ...) -> None: ...
+    speedup: Speedup
+    def __init__(self, image_index: _Optional[int] = ..., band: _Optional[int] = ..., seconds: _Optional[float] = ..., preview: _Optional[_Union[Picture, _Mapping]] = ..., speedup: _Optional[_Union[Speedup, _Mapping]] = ...) -> None: ...
+
+class Speedup(_message.Message):
+    __slots__ = ("as_published", "same_code")
+    AS_PUBLISHED_FIELD_NUMBER: _ClassVar[int]
+    SAME_CODE_FIELD_NUMBER: _ClassVar[int]
+    as_published: float
+    same_code: float
+    def __init__(self, as_published: _Optional[float] = ..., same_code: _Optional[float] = ...) -> None: ...
+
+class Timing(_message.Message):
+    __slots__ = ("queue", "batch_wait", "bands", "decode", "encode", "total")
+    QUEUE_FIELD_NUMBER: _ClassVar[int]
+    BATCH_WAIT_FIELD_NUMBER: _ClassVar[int]
+    BANDS_FIELD_NUMBER: _ClassVar[int]
+    DECODE_FIELD_NUMBER: _ClassVar[int]
+    ENCODE_FIELD_NUMBER: _ClassVar[int]
+    TOTAL_FIELD_NUMBER: _ClassVar[int]
+    queue: float
+    batch_wait: float
+    bands: float
+    decode: float
+    encode: float
+    total: float
+    def __init__(self, queue: _Optional[float] = ..., batch_wait: _Optional[float] = ..., bands: _Optional[float] = ..., decode: _Optional[float] = ..., encode: _Optional[float] = ..., total: _Optional[float] = ...) -> None: ...
 
 class Image(_message.Message):
-    __slots__ = ("image_index", "bands_completed", "band_seconds", "picture", "shed")
+    __slots__ = ("image_index", "bands_completed", "band_seconds", "picture", "shed", "timing")
     IMAGE_INDEX_FIELD_NUMBER: _ClassVar[int]
     BANDS_COMPLETED_FIELD_NUMBER: _ClassVar[int]
     BAND_SECONDS_FIELD_NUMBER: _ClassVar[int]
     PICTURE_FIELD_NUMBER: _ClassVar[int]
     SHED_FIELD_NUMBER: _ClassVar[int]
+    TIMING_FIELD_NUMBER: _ClassVar[int]
     image_index: int
     bands_completed: int
     band_seconds: _containers.RepeatedScalarFieldContainer[float]
     picture: Picture
     shed: bool
-    def __init__(self, image_index: _Optional[int] = ..., bands_completed: _Optional[int] = ..., band_seconds: _Optional[_Iterable[float]] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ..., shed: _Optional[bool] = ...) -> None: ...
+    timing: Timing
+    def __init__(self, image_index: _Optional[int] = ..., bands_completed: _Optional[int] = ..., band_seconds: _Optional[_Iterable[float]] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ..., shed: _Optional[bool] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ...) -> None: ...
 
 class CreateJobRequest(_message.Message):
     __slots__ = ("spec", "idempotency_key")
@@ -278,32 +306,36 @@ class JobStarted(_message.Message):
     def __init__(self, attempt: _Optional[int] = ...) -> None: ...
 
 class BandCompleted(_message.Message):
-    __slots__ = ("image_index", "band", "token_digest", "seconds", "batch_size", "preview")
+    __slots__ = ("image_index", "band", "token_digest", "seconds", "batch_size", "preview", "speedup")
     IMAGE_INDEX_FIELD_NUMBER: _ClassVar[int]
     BAND_FIELD_NUMBER: _ClassVar[int]
     TOKEN_DIGEST_FIELD_NUMBER: _ClassVar[int]
     SECONDS_FIELD_NUMBER: _ClassVar[int]
     BATCH_SIZE_FIELD_NUMBER: _ClassVar[int]
     PREVIEW_FIELD_NUMBER: _ClassVar[int]
+    SPEEDUP_FIELD_NUMBER: _ClassVar[int]
     image_index: int
     band: int
     token_digest: str
     seconds: float
     batch_size: int
     preview: Picture
-    def __init__(self, image_index: _Optional[int] = ..., band: _Optional[int] = ..., token_digest: _Optional[str] = ..., seconds: _Optional[float] = ..., batch_size: _Optional[int] = ..., preview: _Optional[_Union[Picture, _Mapping]] = ...) -> None: ...
+    speedup: Speedup
+    def __init__(self, image_index: _Optional[int] = ..., band: _Optional[int] = ..., token_digest: _Optional[str] = ..., seconds: _Optional[float] = ..., batch_size: _Optional[int] = ..., preview: _Optional[_Union[Picture, _Mapping]] = ..., speedup: _Optional[_Union[Speedup, _Mapping]] = ...) -> None: ...
 
 class ImageCompleted(_message.Message):
-    __slots__ = ("image_index", "bands_completed", "picture", "shed")
+    __slots__ = ("image_index", "bands_completed", "picture", "shed", "timing")
     IMAGE_INDEX_FIELD_NUMBER: _ClassVar[int]
     BANDS_COMPLETED_FIELD_NUMBER: _ClassVar[int]
     PICTURE_FIELD_NUMBER: _ClassVar[int]
     SHED_FIELD_NUMBER: _ClassVar[int]
+    TIMING_FIELD_NUMBER: _ClassVar[int]
     image_index: int
     bands_completed: int
     picture: Picture
     shed: bool
-    def __init__(self, image_index: _Optional[int] = ..., bands_completed: _Optional[int] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ..., shed: _Optional[bool] = ...) -> None: ...
+    timing: Timing
+    def __init__(self, image_index: _Optional[int] = ..., bands_completed: _Optional[int] = ..., picture: _Optional[_Union[Picture, _Mapping]] = ..., shed: _Optional[bool] = ..., timing: _Optional[_Union[Timing, _Mapping]] = ...) -> None: ...
 
 class JobCompleted(_message.Message):
     __slots__ = ()

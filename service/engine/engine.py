@@ -8,8 +8,8 @@ one contract suite (`tests/contracts`) holds them to the same laws.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncGenerator
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
@@ -51,6 +51,9 @@ class DrawnBand:
     """Time of the band's step where it ran, pixels excluded."""
     batch_size: int
     """Rows of the executed batch, padding included."""
+    baseline_seconds: Mapping[str, float] = field(default_factory=dict)
+    """What each baseline takes for this band and batch size, by its name: those that the engine
+    has measured on its own host."""
 
     @property
     def token_digest(self) -> str:

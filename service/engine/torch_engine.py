@@ -12,9 +12,12 @@ from pathlib import Path
 
 import numpy as np
 
+from nfig.export.band_metrics import baseline_labels
 from nfig.export.exporter import card_fields
+from nfig.export.idle_baseline import IdleBaseline
+from nfig.export.quiet import Quiet
 from nfig.export.served_encoder import ServedEncoder
-from nfig.export.served_model import ServedBand, ServedModel
+from nfig.export.served_model import ServedBand, ServedModel, ServedRow
 from nfig.generation import Generation as ModelGeneration
 from service.cards import build_card
 from service.domain import ModelCard
@@ -29,6 +32,7 @@ from service.engine.limits import (
 )
 from service.errors import EngineUnavailable
 from service.metrics import Metrics
+from service.settings import BaselineMode
 
 
 class TorchEngine:
@@ -43,11 +47,15 @@ class TorchEngine:
         device: str = "cpu",
         window_seconds: float = 0.005,
         metrics: Metrics | None = None,
+        baseline: BaselineMode = "off",
     ) -> None:
         """`checkpoint` is a folder. Draws that arrive within `window_seconds` share a batch.
 
-        The latency of every executed band goes to `metrics`.
+        The latency of every executed band goes to `metrics`. `baseline` is when what speed is
+        compared with is measured; it is kept in the checkpoint's folder, where that can be written.
         """
+        self._baseline_mode = baseline
+        self._quiet = Quiet()
         self._checkpoint = checkpoint
         self._device = device
         self._window_seconds = window_seconds
@@ -59,7 +67,7 @@ class TorchEngine:
         served = await asyncio.to_thread(self._load)
         self.card = build_card(card_fields(served.config, digest=served.digest))
         self._batcher = Batcher(
-            _Model(served, self._metrics),
+            _Model(served, self._metrics, self._quiet),
             max_batch=max(self.card.batch_sizes),
             window_seconds=self._window_seconds,
         )
@@ -86,6 +94,7 @@ class TorchEngine:
         return split_bands(await batcher.encode(pixels), self.card)
 
     async def close(self) -> None:
+        self._quiet.close()
         batcher, self._batcher = self._batcher, None
         if batcher is not None:
             await asyncio.to_thread(batcher.close)
@@ -93,6 +102,7 @@ class TorchEngine:
     def _load(self) -> ServedModel:
         served = ServedModel.load(self._checkpoint, device=self._device)
         served.warm_up()
+        IdleBaseline(served, self._checkpoint, self._quiet, mode=self._baseline_mode).start()
         return served
 
     def _started(self) -> Batcher:
@@ -104,8 +114,9 @@ class TorchEngine:
 class _Model:
     """The model as the batcher wants it: the service's words in and out."""
 
-    def __init__(self, served: ServedModel, metrics: Metrics | None) -> None:
+    def __init__(self, served: ServedModel, metrics: Metrics | None, quiet: Quiet) -> None:
         self._served = served
+        self._quiet = quiet
         self._encoder = ServedEncoder(
             served.model.tokenizer, digest=served.digest, device=served.model.device
         )
@@ -115,37 +126,46 @@ class _Model:
         self, generations: Sequence[Generation], is_alive: Callable[[int], bool]
     ) -> Iterator[BatchStep]:
         rows = [_model_generation(generation) for generation in generations]
-        for step in self._served.draw(rows, is_alive=is_alive):
-            self._observe(step)
-            yield [
-                None
-                if row is None
-                else DrawnBand(
-                    band=step.band,
-                    tokens=row.tokens,
-                    canvas=row.canvas,
-                    seconds=step.seconds,
-                    batch_size=step.batch_size,
-                )
-                for row in step.rows
-            ]
+        with self._quiet.at_work():
+            for step in self._served.draw(rows, is_alive=is_alive):
+                self._observe(step)
+                yield [None if row is None else _drawn_band(step, row) for row in step.rows]
 
     def decode(
         self, canvases: Sequence[Canvas], previews_of: Sequence[int | None]
     ) -> Sequence[Pixels]:
-        return list(self._served.decode(np.stack(canvases), previews_of))
+        with self._quiet.at_work():
+            return list(self._served.decode(np.stack(canvases), previews_of))
 
     def encode(self, pixels: Pixels) -> Tokens:
-        tokens: Tokens = self._encoder.encode(pixels[None])[0]
+        with self._quiet.at_work():
+            tokens: Tokens = self._encoder.encode(pixels[None])[0]
         return tokens
 
     def _observe(self, step: ServedBand) -> None:
-        if self._metrics is None:
+        if (metrics := self._metrics) is None:
             return
-        name = self._served.config.name
-        self._metrics.band_latency.labels(name, str(step.band)).observe(step.seconds)
+        name, band = self._served.config.name, str(step.band)
+        metrics.band_latency.labels(name, band).observe(step.seconds)
         if step.band == 0:
-            self._metrics.batch_size.labels(name).observe(step.batch_size)
+            metrics.batch_size.labels(name).observe(step.batch_size)
+        if step.baseline_seconds and (baseline := self._served.baseline) is not None:
+            metrics.band_seconds.labels(name, band).inc(step.seconds)
+            for baseline_name, seconds in step.baseline_seconds.items():
+                metrics.band_baseline_seconds.labels(name, band, baseline_name).inc(seconds)
+                labels = baseline_labels(name, baseline, baseline_name)
+                metrics.baseline_info.labels(**labels).set(1)
+
+
+def _drawn_band(step: ServedBand, row: ServedRow) -> DrawnBand:
+    return DrawnBand(
+        band=step.band,
+        tokens=row.tokens,
+        canvas=row.canvas,
+        seconds=step.seconds,
+        batch_size=step.batch_size,
+        baseline_seconds=step.baseline_seconds,
+    )
 
 
 def _model_generation(generation: Generation) -> ModelGeneration:

@@ -7,6 +7,7 @@ process that runs a model has died. `ready` asks for a real band instead.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, suppress
@@ -36,6 +37,7 @@ NO_TOKEN: Final = -1
 FINAL_PRIORITY, PREVIEW_PRIORITY = 1, 2
 NO_PREVIEW = -1
 """Stands for an image in the decoder's input."""
+BASELINES: Final = ("as_published", "same_code")
 FRESH_SECONDS = 2.0
 """A band that arrived this recently proves the engine as well as a canary would."""
 
@@ -230,4 +232,9 @@ def _drawn_band(result: Any) -> DrawnBand:
         canvas=result.as_numpy("canvas")[0],
         seconds=float(result.as_numpy("seconds").item()),
         batch_size=int(result.as_numpy("batch_size").item()),
+        baseline_seconds={
+            name: float(seconds)
+            for name, seconds in zip(BASELINES, result.as_numpy("baseline_seconds")[0], strict=True)
+            if not math.isnan(seconds)
+        },
     )

@@ -73,10 +73,13 @@ class Admission:
         Raises InvalidRequest, IdempotencyConflict, UnknownModel, Refused."""
         try:
             earlier = None if once is None else await self._earlier(once, caller)
-            return earlier or await self._new(draft, caller, once, attached)
+            accepted = earlier or await self._new(draft, caller, once, attached)
         except ServiceError as error:
             self._metrics.jobs_refused.labels(reason=catalogued(error).code).inc()
             raise
+        if not accepted.replayed:
+            self._metrics.jobs_accepted.labels(model=accepted.job.request.model).inc()
+        return accepted
 
     async def _earlier(self, once: IdempotencyKey, caller: Principal) -> AcceptedJob | None:
         """The job that took the key before: what it was let in by need not hold any more."""

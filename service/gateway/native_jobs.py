@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, suppress
 from dataclasses import dataclass, replace
 
@@ -49,6 +49,8 @@ class ImageProgress:
     """None until the image is complete."""
     shed: bool = False
     """As in `ImageCompleted`."""
+    timing: Mapping[str, float] | None = None
+    """The same."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -219,4 +221,5 @@ def _progress(event: BandCompleted | ImageCompleted) -> ImageProgress:
         bands_completed=event.bands_completed,
         picture=event.picture,
         shed=event.shed,
+        timing=event.timing,
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from service.errors import CATALOGUE
 from service.gateway.access.access import Access
 from service.gateway.admission import Admission
 from service.gateway.attendance import Attendance
@@ -37,13 +38,14 @@ def build_services(*, queue: JobQueue, settings: GatewaySettings, metrics: Metri
         ttl_seconds=settings.models_ttl_seconds,
         timeout_seconds=settings.queue_timeout_seconds,
     )
+    metrics.expect_refusals(entry.code for entry in CATALOGUE.values())
     drain = Drain()
     attendance = Attendance(queue=queue, settings=settings)
     return Services(
         queue=queue,
         settings=settings,
         metrics=metrics,
-        access=Access(queue=queue, settings=settings),
+        access=Access(queue=queue, settings=settings, metrics=metrics),
         fleet=fleet,
         attendance=attendance,
         admission=Admission(

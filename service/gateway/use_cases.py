@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Coroutine, Mapping
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any
@@ -49,6 +49,8 @@ class Preview:
     """Its place among the previews that were asked for; one that was dropped leaves a gap."""
     band: int
     band_seconds: float
+    speedup: Mapping[str, float] | None
+    """As in `BandCompleted`."""
     at: float
     picture: Picture
     content: bytes
@@ -61,6 +63,7 @@ class UnseenBand:
     image_index: int
     band: int
     band_seconds: float
+    speedup: Mapping[str, float] | None
     at: float
 
 
@@ -74,6 +77,8 @@ class FinishedImage:
     """As in `ImageCompleted`."""
     band_seconds: tuple[float, ...]
     """Time of each band's step where it ran; what was logged, in band order."""
+    timing: Mapping[str, float] | None
+    """As in `ImageCompleted`."""
     at: float
     picture: Picture
     content: bytes
@@ -193,6 +198,7 @@ class ImageGeneration:
                 image_index=event.image_index,
                 band=event.band,
                 band_seconds=event.seconds,
+                speedup=event.speedup,
                 at=logged.at,
             )
         if isinstance(event, ImageCompleted):
@@ -202,6 +208,7 @@ class ImageGeneration:
                 shed=event.shed,
                 # A takeover close to its deadline may complete fewer than were logged before it.
                 band_seconds=tuple(band_seconds[event.image_index][: event.bands_completed]),
+                timing=event.timing,
                 at=logged.at,
                 picture=event.picture,
                 content=await self._final_content(job.id, event.picture),
@@ -221,6 +228,7 @@ class ImageGeneration:
             preview_index=job.request.previews.index(event.band),
             band=event.band,
             band_seconds=event.seconds,
+            speedup=event.speedup,
             at=at,
             picture=event.preview,
             content=content,

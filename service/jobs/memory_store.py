@@ -32,6 +32,7 @@ from service.jobs.progress import (
 )
 from service.jobs.queue import (
     UNKNOWN_ORIGIN,
+    Census,
     IdempotencyKey,
     Lease,
     Memory,
@@ -132,6 +133,15 @@ class MemoryStore:
             used=sum(record.num_bytes for record in self._records.values()),
             promised=sum(record.footprint for record in self._outstanding.values()),
             most=self._limits.memory_bytes or None,
+        )
+
+    async def census(self) -> Census:
+        self._expire()
+        accepted = [record.job.created_at for record in self._outstanding.values()]
+        return Census(
+            depth=len(accepted),
+            oldest_age_seconds=max(0.0, self._clock() - min(accepted)) if accepted else 0.0,
+            dead_letters=len(self._graves),
         )
 
     async def _require_room(self, request: GenerationRequest, footprint: int) -> None:

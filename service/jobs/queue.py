@@ -197,6 +197,17 @@ class Memory:
     """Of both together; None where there is no limit."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Census:
+    """What is in the queue, of all models together."""
+
+    depth: int
+    """Jobs waiting or running."""
+    oldest_age_seconds: float
+    """Since the oldest of these was accepted; 0 without any."""
+    dead_letters: int
+
+
 MODEL_TTL_SECONDS = 86_400.0
 """A card that no worker has registered for this long is forgotten."""
 
@@ -294,6 +305,9 @@ class JobQueue(Protocol):
 
     async def depth(self) -> int:
         """Jobs waiting or running."""
+
+    async def census(self) -> Census:
+        """The same cost at any depth."""
 
     async def models(self) -> Sequence[ModelCard]: ...
 

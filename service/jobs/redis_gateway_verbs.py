@@ -25,6 +25,7 @@ from service.jobs.queue import (
     UNKNOWN_ORIGIN,
     Attendee,
     Backlog,
+    Census,
     IdempotencyKey,
     Memory,
     Origin,
@@ -186,6 +187,17 @@ class RedisGatewayVerbs(RedisStore):
     async def depth(self) -> int:
         with unavailable():
             return int(await self._redis.zcard(self._keys.outstanding))
+
+    async def census(self) -> Census:
+        with unavailable():
+            reads = self._redis.pipeline(transaction=True)
+            reads.time()
+            reads.zcard(self._keys.outstanding)
+            reads.zrange(self._keys.outstanding, 0, 0, withscores=True)
+            reads.xlen(self._keys.dead)
+            (seconds, microseconds), depth, oldest, dead = await reads.execute()
+        age_us = seconds * 1e6 + microseconds - oldest[0][1] if oldest else 0.0
+        return Census(depth=depth, oldest_age_seconds=max(0.0, age_us / 1e6), dead_letters=dead)
 
     async def models(self) -> Sequence[ModelCard]:
         cards = [codec.decode_card(text) for text in await self._models.texts()]

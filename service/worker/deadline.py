@@ -22,10 +22,18 @@ class Deadline:
         self._pace = pace
         self._clock = clock
         self._at = math.inf
+        self.age_at_lease = max(0.0, lease.leased_at - lease.job.created_at)
+        """Seconds from the job's acceptance to this lease."""
+        self._leased_at = clock()
         limit_ms = lease.job.request.deadline_ms
         if limit_ms is not None:
             age = lease.leased_at - lease.job.created_at
-            self._at = clock() + limit_ms / 1000 - age - MARGIN_SECONDS
+            self._at = self._leased_at + limit_ms / 1000 - age - MARGIN_SECONDS
+
+    @property
+    def age(self) -> float:
+        """Seconds since the job's acceptance."""
+        return self.age_at_lease + self._clock() - self._leased_at
 
     @property
     def last_call(self) -> float | None:

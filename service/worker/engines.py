@@ -19,7 +19,9 @@ def build_engine(settings: WorkerSettings, metrics: Metrics) -> Engine:
         case "torch":
             from service.engine.torch_engine import TorchEngine
 
-            return TorchEngine(Path(settings.checkpoint), metrics=metrics)
+            return TorchEngine(
+                Path(settings.checkpoint), metrics=metrics, baseline=settings.baseline
+            )
         case "fake":
             from service.engine.fake_engine import FakeEngine
 

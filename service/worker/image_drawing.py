@@ -17,6 +17,8 @@ from service.tracing import NO_SPAN, Span, Value, span
 from service.worker.deadline import Deadline
 from service.worker.learned_pace import LearnedPace
 from service.worker.persistence import persistently, with_retries
+from service.worker.speedup import speedup
+from service.worker.timing import ImageTiming, PictureKind
 
 
 class CancelWanted(Exception):
@@ -51,6 +53,7 @@ class ImageDrawing:
         self._metrics = metrics
         self._pace = pace
         self._deadline = deadline
+        self._timing = self._new_timing()
         self._span: Span = NO_SPAN
         self._best: DrawnBand | None = None
         """The furthest band by now; a try that begins anew does not lose it."""
@@ -70,7 +73,12 @@ class ImageDrawing:
         with span("generation", attributes) as self._span:
             await with_retries(self._draw_once)
 
+    def _new_timing(self) -> ImageTiming:
+        waited = self._deadline.age_at_lease
+        return ImageTiming(self._metrics, model=self._request.model, queue_seconds=waited)
+
     async def _draw_once(self) -> None:
+        self._timing = self._new_timing()
         try:
             await self._draw_bands()
         except _LastCall:
@@ -86,6 +94,7 @@ class ImageDrawing:
             picture=picture,
             bands_completed=completed,
             shed=self._generation.bands < self._request.bands,
+            timing=self._timing.parts(total_seconds=self._deadline.age),
         )
         await self._publish(event, {picture.digest: content})
         self._pace.picture.add(time.monotonic() - started)
@@ -103,6 +112,7 @@ class ImageDrawing:
                 if not self._deadline.allows_band(band):
                     raise _LastCall
                 drawn = await self._next(bands, band)
+                self._timing.add_band(drawn)
                 if self._best is None or drawn.band > self._best.band:
                     self._best = drawn
                 await self._publish_band(drawn)
@@ -144,6 +154,7 @@ class ImageDrawing:
     async def _publish_band(self, drawn: DrawnBand) -> None:
         self._trace(drawn)
         preview, pictures = await self._preview(drawn)
+        kept = drawn.band < len(self._generation.kept)
         event = BandCompleted(
             image_index=self._generation.image_index,
             band=drawn.band,
@@ -151,7 +162,8 @@ class ImageDrawing:
             seconds=drawn.seconds,
             batch_size=drawn.batch_size,
             preview=preview,
-            kept=drawn.band < len(self._generation.kept),
+            kept=kept,
+            speedup=None if kept else speedup(drawn),
         )
         await self._publish(event, pictures)
 
@@ -179,13 +191,16 @@ class ImageDrawing:
     async def _picture(
         self, canvas: Canvas, *, preview_of: int | None = None
     ) -> tuple[Picture, bytes]:
-        pixels = await self._engine.decode(canvas, preview_of=preview_of)
-        return await asyncio.to_thread(
-            encode_picture,
-            pixels,
-            picture_format=self._request.picture_format,
-            quality=self._request.picture_quality,
-        )
+        kind: PictureKind = "image" if preview_of is None else "preview"
+        with self._timing.part("decode", kind):
+            pixels = await self._engine.decode(canvas, preview_of=preview_of)
+        with self._timing.part("encode", kind):
+            return await asyncio.to_thread(
+                encode_picture,
+                pixels,
+                picture_format=self._request.picture_format,
+                quality=self._request.picture_quality,
+            )
 
     async def _publish(
         self, event: BandCompleted | ImageCompleted, pictures: dict[str, bytes]

@@ -42,6 +42,7 @@ class Worker:
         self._heartbeat = heartbeat
         self._brownout = heartbeat.brownout
         self._metrics = metrics
+        metrics.expect_model(engine.card.id)
         self._max_generations = max_generations
         self._slots = asyncio.Semaphore(max_generations)
         self._lease_seconds = lease_seconds
@@ -141,10 +142,12 @@ class Worker:
         )
         task = asyncio.create_task(run.run())
         self._runs[task] = run.num_images
+        self._metrics.leases.labels(model=self._engine.card.id).set(len(self._runs))
         task.add_done_callback(self._ended)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         del self._runs[task]
+        self._metrics.leases.labels(model=self._engine.card.id).set(len(self._runs))
         if not task.cancelled() and task.exception() is not None:
             logger.error("a job's run broke", exc_info=task.exception())
 

@@ -62,15 +62,30 @@ class TwinRequest:
 
 
 class TwinMetricFamily:
-    HISTOGRAM = 2
+    COUNTER, GAUGE, HISTOGRAM = 0, 1, 2
 
-    def __init__(self, **_: Any) -> None:
-        self.observed: list[tuple[str, float]] = []
+    def __init__(self, *, name: str, description: str, kind: int) -> None:
+        assert name.startswith("nfig_")
+        assert description
+        self.name = name
+        self.kind = kind
 
-    def Metric(self, *, labels: dict[str, str], buckets: list[float]) -> Any:
-        assert buckets == sorted(buckets)
-        note = self.observed.append
-        return SimpleNamespace(observe=lambda value: note((labels["band"], value)))
+    def Metric(self, *, labels: dict[str, str], buckets: Sequence[float] = ()) -> Any:
+        assert (self.kind == self.HISTOGRAM) == bool(buckets)
+        assert list(buckets) == sorted(buckets)
+
+        def note(value: float) -> None:
+            NOTED.append((self.name, labels, value))
+
+        return SimpleNamespace(observe=note, increment=note, set=note)
+
+
+NOTED: list[tuple[str, dict[str, str], float]] = []
+"""What all series were told: name, labels, value."""
+
+
+def noted(name: str) -> list[tuple[dict[str, str], float]]:
+    return [(labels, value) for each, labels, value in NOTED if each == name]
 
 
 class TwinError(Exception):
@@ -129,7 +144,7 @@ def loaded_transformer(load: Callable[[str], Any]) -> Any:
 
 @pytest.fixture
 def transformer(loaded_transformer: Any) -> Any:
-    loaded_transformer.latency_family.observed.clear()
+    NOTED.clear()
     return loaded_transformer
 
 
@@ -166,7 +181,7 @@ def test_each_request_gets_its_bands_and_one_final_flag(transformer: Any) -> Non
     transformer.execute([short, long])
     assert (short.bands, long.bands) == ([0], [0, 1, 2, 3])
     assert short.num_finals == long.num_finals == 1
-    bands = [band for band, _ in transformer.latency_family.observed]
+    bands = [labels["band"] for labels, _ in noted("nfig_band_latency_seconds")]
     assert bands == ["0", "1", "2", "3"]
 
 
@@ -252,7 +267,7 @@ def test_a_batch_that_everybody_cancelled_ends(transformer: Any) -> None:
     for request in requests:
         request.cancelled_after = 1
     transformer.execute(requests)
-    assert len(transformer.latency_family.observed) == 1
+    assert len(noted("nfig_band_latency_seconds")) == 1
     assert [request.num_finals for request in requests] == [1, 1]
 
 
@@ -263,7 +278,7 @@ def test_a_failure_in_the_middle_reaches_everybody(
         raise RuntimeError("out of memory")
 
     short, long = a_request(bands=1), a_request(bands=4)
-    monkeypatch.setattr(transformer.latency[1], "observe", fail)
+    monkeypatch.setattr(transformer.metrics.latency[1], "observe", fail)
     transformer.execute([short, long])
     assert (short.bands, short.error) == ([0], None)
     assert long.bands == [0]

@@ -6,6 +6,7 @@ each request after every band, and notices between bands who has cancelled.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -13,13 +14,14 @@ from typing import Any
 import numpy as np
 import triton_python_backend_utils as pb_utils
 
-from nfig.export.contract import TRANSFORMER
+from nfig.export.band_metrics import BandMetrics
+from nfig.export.contract import BASELINES, TRANSFORMER
 from nfig.export.exporter import verified_folder
 from nfig.export.generation_tensors import read_generation
-from nfig.export.served_model import ServedModel, ServedRow
+from nfig.export.idle_baseline import IdleBaseline
+from nfig.export.quiet import Quiet
+from nfig.export.served_model import ServedBand, ServedModel, ServedRow
 from nfig.generation import Generation
-
-BAND_BUCKETS = [0.001 * 2**i for i in range(13)]
 
 
 class Caller:
@@ -60,22 +62,17 @@ class TritonPythonModel:
         device = f"cuda:{args['model_instance_device_id']}" if gpu else "cpu"
         self.model = ServedModel.load(verified_folder(folder), device=device)
         self.model.warm_up()
-        family = pb_utils.MetricFamily(
-            name="nfig_band_latency_seconds",
-            description="Time of one executed batch and band where it ran, pixels excluded",
-            kind=pb_utils.MetricFamily.HISTOGRAM,
-        )
-        name = self.model.config.name
-        self.latency_family = family
-        self.latency = [
-            family.Metric(labels={"model": name, "band": str(band)}, buckets=BAND_BUCKETS)
-            for band in range(self.model.model.num_bands)
-        ]
+        num_bands = self.model.model.num_bands
+        self.metrics = BandMetrics(pb_utils.MetricFamily, self.model.config.name, num_bands)
+        self.quiet = Quiet()
+        mode = os.environ.get("NFIG_BASELINE", "idle")
+        IdleBaseline(self.model, folder, self.quiet, mode=mode).start()
 
     def execute(self, requests: Sequence[Any]) -> None:
         callers = [Caller(request) for request in requests]
         try:
-            self._draw(callers)
+            with self.quiet.at_work():
+                self._draw(callers)
         except Exception as error:  # the callers must hear of it, whatever it is
             for caller in callers:
                 caller.end(pb_utils.TritonError(str(error), pb_utils.TritonError.INTERNAL))
@@ -96,21 +93,26 @@ class TritonPythonModel:
             return
         generations = [generation for _, generation in rows]
         for step in self.model.draw(generations, is_alive=lambda row: rows[row][0].is_alive()):
-            self.latency[step.band].observe(step.seconds)
+            self.metrics.observe(step, self.model.baseline)
             for (caller, generation), row in zip(rows, step.rows, strict=True):
                 # Asked again: a response on a cancelled stream can leak or crash Triton's gRPC.
                 if row is not None and caller.is_alive():
-                    caller.send(self._tensors(row, step.band, step.seconds, step.batch_size))
+                    caller.send(self._tensors(row, step))
                     if step.band + 1 == generation.bands:
                         caller.end()
 
-    def _tensors(self, row: ServedRow, band: int, seconds: float, batch_size: int) -> list[Any]:
+    def finalize(self) -> None:
+        self.quiet.close()
+
+    def _tensors(self, row: ServedRow, step: ServedBand) -> list[Any]:
+        baseline = [step.baseline_seconds.get(name, np.nan) for name in BASELINES]
         values = {
-            "band": np.array([[band]], np.int32),
+            "band": np.array([[step.band]], np.int32),
             "tokens": row.tokens[None],
             "canvas": row.canvas[None],
-            "seconds": np.array([[seconds]], np.float64),
-            "batch_size": np.array([[batch_size]], np.int32),
+            "seconds": np.array([[step.seconds]], np.float64),
+            "batch_size": np.array([[step.batch_size]], np.int32),
             "digest": np.array([[self.model.digest.encode()]], object),
+            "baseline_seconds": np.array([baseline], np.float64),
         }
         return [pb_utils.Tensor(name, value) for name, value in values.items()]

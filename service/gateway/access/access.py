@@ -11,12 +11,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from service.domain import ANONYMOUS
-from service.errors import InvalidApiKey, RateLimitExceeded
+from service.errors import InvalidApiKey, RateLimitExceeded, ServiceError, catalogued
 from service.gateway.access.key_file import KeyFile
 from service.gateway.access.principal import LINK_HOLDER, Limits, Principal
 from service.gateway.cards import answered_within
 from service.jobs.queue import JobQueue
 from service.jobs.request_budget import RequestBudget
+from service.metrics import Metrics
 from service.settings import GatewaySettings
 
 WAYS_OUT = (
@@ -28,9 +29,10 @@ WAYS_OUT = (
 class Access:
     """Who is let in, and how often."""
 
-    def __init__(self, *, queue: JobQueue, settings: GatewaySettings) -> None:
+    def __init__(self, *, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) -> None:
         """Raises ValueError, as `KeyFile`."""
         self._queue = queue
+        self._metrics = metrics
         self._timeout_seconds = settings.queue_timeout_seconds
         self._open_links = settings.links_without_key
         path = settings.api_keys_file
@@ -54,12 +56,14 @@ class Access:
         if self._file is None:
             return Principal(tenant=ANONYMOUS, limits=self._defaults)
         if not authorization:
-            raise InvalidApiKey("an API key is needed: send it as authorization: Bearer KEY")
+            text = "an API key is needed: send it as authorization: Bearer KEY"
+            raise self._refusal(InvalidApiKey(text))
         scheme, _, key = authorization.partition(" ")
         table = self._file.table()
         tenant = table.tenant(key.strip(), now=datetime.now(UTC))
         if scheme.lower() != "bearer" or tenant is None:
-            raise InvalidApiKey("the API key is not one that is known here, or has expired")
+            text = "the API key is not one that is known here, or has expired"
+            raise self._refusal(InvalidApiKey(text))
         return Principal(tenant=tenant, limits=self._limits(table.limits(tenant)))
 
     def viewer(self, authorization: str | None) -> Principal:
@@ -80,6 +84,20 @@ class Access:
         call = self._queue.count_request(principal.tenant, per_minute=per_minute)
         return await answered_within(self._timeout_seconds, call)
 
+    def require_allowed(self, budget: RequestBudget | None) -> None:
+        """Raises RateLimitExceeded that says when to come back."""
+        if budget is not None and not budget.allowed:
+            error = RateLimitExceeded(
+                f"you may make {budget.limit} requests per minute",
+                retry_after_s=budget.retry_seconds,
+            )
+            raise self._refusal(error)
+
+    def _refusal(self, error: ServiceError) -> ServiceError:
+        """The error, once it is counted."""
+        self._metrics.jobs_refused.labels(reason=catalogued(error).code).inc()
+        return error
+
     def reload(self) -> None:
         """Reads the keys file anew, if there is one."""
         if self._file is not None:
@@ -94,14 +112,6 @@ class Access:
             jobs_in_flight=in_flight,
             images_per_request=stated.images_per_request,
             max_priority=stated.max_priority or self._defaults.max_priority,
-        )
-
-
-def require_allowed(budget: RequestBudget | None) -> None:
-    """Raises RateLimitExceeded that says when to come back."""
-    if budget is not None and not budget.allowed:
-        raise RateLimitExceeded(
-            f"you may make {budget.limit} requests per minute", retry_after_s=budget.retry_seconds
         )
 
 

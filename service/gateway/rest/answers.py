@@ -64,6 +64,7 @@ def stream_event(accepted: AcceptedJob, item: Preview | FinishedImage) -> Server
             band=item.band,
             partial_image_index=item.preview_index,
             band_latency_ms=_milliseconds(item.band_seconds),
+            speedup=None if item.speedup is None else dict(item.speedup),
         )
     else:
         event = CompletedEvent(
@@ -74,6 +75,7 @@ def stream_event(accepted: AcceptedJob, item: Preview | FinishedImage) -> Server
             bands_completed=item.bands_completed,
             shed=item.shed,
             band_latencies_ms=_latencies(item),
+            timing_ms=_timing_ms(item),
             digest=item.picture.digest,
         )
     return ServerEvent(name=event.type, data=event.model_dump())
@@ -89,6 +91,7 @@ def _image_data(accepted: AcceptedJob, image: FinishedImage, *, url_base: str | 
         bands_completed=image.bands_completed,
         shed=image.shed,
         band_latencies_ms=_latencies(image),
+        timing_ms=_timing_ms(image),
         digest=image.picture.digest,
     )
 
@@ -108,6 +111,12 @@ def _usage(accepted: AcceptedJob, bands_completed: Sequence[int]) -> Usage:
 
 def _latencies(image: FinishedImage) -> list[float]:
     return [_milliseconds(seconds) for seconds in image.band_seconds]
+
+
+def _timing_ms(image: FinishedImage) -> dict[str, float] | None:
+    if image.timing is None:
+        return None
+    return {name: _milliseconds(seconds) for name, seconds in image.timing.items()}
 
 
 def _milliseconds(seconds: float) -> float:

@@ -9,7 +9,6 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from service.gateway.access.access import require_allowed
 from service.gateway.access.principal import Principal
 from service.gateway.rest.response_headers import note_budget
 from service.gateway.rest.services import SharedServices
@@ -32,7 +31,7 @@ async def counted_caller(request: Request, services: SharedServices) -> Principa
     caller = services.access.principal(request.headers.get("authorization"))
     budget = await services.access.count_request(caller)
     note_budget(request.scope, budget)
-    require_allowed(budget)
+    services.access.require_allowed(budget)
     return caller
 
 

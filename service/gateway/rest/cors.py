@@ -23,6 +23,7 @@ _ANSWER_HEADERS = [
     "openai-processing-ms",
     "preference-applied",
     "retry-after",
+    "server-timing",
     "x-nfig-bands-completed",
     "x-nfig-job",
     "x-nfig-model",

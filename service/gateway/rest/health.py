@@ -16,6 +16,7 @@ from starlette.responses import Response
 
 from service.errors import QueueUnavailable, ShuttingDown
 from service.gateway.cards import answered_within
+from service.gateway.queue_gauges import read_queue
 from service.gateway.rest.services import SharedServices
 
 _NOT_READY: dict[int | str, dict[str, Any]] = {
@@ -45,12 +46,9 @@ def router() -> APIRouter:
 
     @routes.get("/metrics", summary="Prometheus exposition", include_in_schema=False)
     async def metrics(request: Request, services: SharedServices) -> Response:
-        # Without Redis the depth stays at its last known value; the rest is still worth a scrape.
+        # Without Redis these stay at their last known values; the rest is still worth a scrape.
         with suppress(QueueUnavailable):
-            depth = services.queue.depth()
-            services.metrics.queue_depth.set(
-                await answered_within(services.settings.queue_timeout_seconds, depth)
-            )
+            await read_queue(services)
         encode, media = choose_encoder(request.headers.get("accept", ""))
         return Response(encode(services.metrics.registry), headers={"content-type": media})
 

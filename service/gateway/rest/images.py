@@ -25,6 +25,7 @@ from service.gateway.rest.errors import openai_error
 from service.gateway.rest.event_stream import EventStream, ServerEvent
 from service.gateway.rest.request_id import request_id
 from service.gateway.rest.schemas import ImageGenerationBody, ImageOptions, ImagesAnswer
+from service.gateway.rest.server_timing import timing_headers
 from service.gateway.rest.services import SharedServices
 from service.gateway.services import Services
 from service.gateway.use_cases import ImageGeneration
@@ -106,6 +107,7 @@ async def _answer(
 ) -> Response:
     accepted = await _accept(request, caller, body, draft, services)
     images = await services.generation.draw(accepted)
+    timing = timing_headers(image.timing for image in images)
     if media != negotiation.JSON:
         image = images[0]
         headers = {
@@ -115,11 +117,13 @@ async def _answer(
             "x-nfig-seed": str(accepted.job.request.seed),
             "x-nfig-bands-completed": str(image.bands_completed),
             **shed_headers(images),
+            **timing,
         }
         return Response(image.content, media_type=media, headers=headers)
     url_base = str(request.base_url) if body.response_format == "url" else None
     answer = images_answer(accepted, images, url_base=url_base)
-    return JSONResponse(answer.model_dump(exclude_none=True), headers=shed_headers(images))
+    headers = {**shed_headers(images), **timing}
+    return JSONResponse(answer.model_dump(exclude_none=True), headers=headers)
 
 
 async def _stream(

@@ -19,6 +19,7 @@ from service.gateway.rest.connection import while_connected
 from service.gateway.rest.job_answers import JobAddresses, job_answer
 from service.gateway.rest.job_schemas import JobAnswer, JobBody
 from service.gateway.rest.preferences import read_preferences
+from service.gateway.rest.server_timing import timing_headers
 from service.gateway.rest.services import JobId, SharedServices, services_of
 from service.jobs.queue import IdempotencyKey
 
@@ -77,9 +78,10 @@ def router() -> APIRouter:
 
     @routes.get("/v1/jobs/{job_id}", summary="What has become of a job", responses=_PROBLEM)
     async def show(
-        caller: Caller, job_id: JobId, request: Request, services: SharedServices
+        caller: Caller, job_id: JobId, request: Request, services: SharedServices, answer: Response
     ) -> JobAnswer:
         status = await services.jobs.status(job_id, caller=caller)
+        answer.headers.update(timing_headers(image.timing for image in status.images))
         return job_answer(status, JobAddresses(request, job_id))
 
     @routes.post(
@@ -101,7 +103,8 @@ def _answer(
     answer = job_answer(status, addresses)
     code = 200 if status.job.state in TERMINAL_STATES else 202
     content = answer.model_dump_json()
-    return Response(content, code, headers, media_type=negotiation.JSON)
+    timing = timing_headers(image.timing for image in status.images)
+    return Response(content, code, {**(headers or {}), **timing}, media_type=negotiation.JSON)
 
 
 def _draft(body: JobBody) -> Draft:

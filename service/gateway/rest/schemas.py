@@ -123,6 +123,8 @@ class ImageData(BaseModel):
     shed: bool
     """Bands were left out because demand exceeded capacity."""
     band_latencies_ms: list[float]
+    timing_ms: dict[str, float] | None = None
+    """Where the time went: queue, batch_wait, bands, decode, encode; and total."""
     digest: str
 
 
@@ -164,6 +166,8 @@ class PartialImageEvent(StreamEvent):
     type: Literal["image_generation.partial_image"] = "image_generation.partial_image"
     partial_image_index: int
     band_latency_ms: float
+    speedup: dict[str, float] | None = None
+    """How many times as long each baseline takes for this band; null where none was measured."""
 
 
 class CompletedEvent(StreamEvent):
@@ -173,6 +177,7 @@ class CompletedEvent(StreamEvent):
     bands_completed: int
     shed: bool
     band_latencies_ms: list[float]
+    timing_ms: dict[str, float] | None = None
     digest: str
 
 

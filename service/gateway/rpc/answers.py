@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from nfig_proto.v1 import image_generation_pb2 as pb
@@ -50,7 +52,12 @@ def stream_message(
     elapsed_ms = elapsed(job, item.at)
     if isinstance(item, FinishedImage):
         return pb.GenerateStreamResponse(image=image_message(item), elapsed_ms=elapsed_ms)
-    band = pb.DrawnBand(image_index=item.image_index, band=item.band, seconds=item.band_seconds)
+    band = pb.DrawnBand(
+        image_index=item.image_index,
+        band=item.band,
+        seconds=item.band_seconds,
+        speedup=speedup_message(item.speedup),
+    )
     if isinstance(item, Preview):
         band.preview.CopyFrom(picture_message(item.picture, item.content))
     return pb.GenerateStreamResponse(band=band, elapsed_ms=elapsed_ms)
@@ -63,7 +70,16 @@ def image_message(image: FinishedImage) -> pb.Image:
         band_seconds=image.band_seconds,
         picture=picture_message(image.picture, image.content),
         shed=image.shed,
+        timing=timing_message(image.timing),
     )
+
+
+def speedup_message(speedup: Mapping[str, float] | None) -> pb.Speedup | None:
+    return None if speedup is None else pb.Speedup(**speedup)
+
+
+def timing_message(timing: Mapping[str, float] | None) -> pb.Timing | None:
+    return None if timing is None else pb.Timing(**timing)
 
 
 def model_message(card: ModelCard, engine: EngineState) -> pb.Model:

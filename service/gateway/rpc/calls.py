@@ -16,7 +16,7 @@ from grpc_status import rpc_status
 from structlog.contextvars import bind_contextvars
 
 from nfig_proto.v1 import image_generation_pb2
-from service.gateway.access.access import Access, require_allowed
+from service.gateway.access.access import Access
 from service.gateway.access.principal import Principal
 from service.gateway.failures import as_service_error
 from service.gateway.request_ids import given_or_new
@@ -118,7 +118,7 @@ class CallInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[misc]
         await context.send_initial_metadata(((REQUEST_ID, arrival.request_id), *trace))
         caller = self._access.principal(arrival.authorization)
         if arrival.method in COUNTED:
-            require_allowed(await self._access.count_request(caller))
+            self._access.require_allowed(await self._access.count_request(caller))
         return Call(
             request_id=arrival.request_id, caller=caller, seconds_left=context.time_remaining()
         )

@@ -21,7 +21,13 @@ from service.domain import (
 )
 from service.errors import catalogued, from_code
 from service.gateway.native_jobs import JobStatus
-from service.gateway.rpc.answers import elapsed, picture_message, timestamp
+from service.gateway.rpc.answers import (
+    elapsed,
+    picture_message,
+    speedup_message,
+    timestamp,
+    timing_message,
+)
 from service.gateway.rpc.specs import BROWNOUTS, PRIORITIES
 
 _STATES = {
@@ -91,6 +97,8 @@ def event_message(job: Job, logged: LoggedEvent, content: bytes = b"") -> pb.Wat
             message.image.bands_completed = image.bands_completed
             message.image.shed = image.shed
             message.image.picture.CopyFrom(picture_message(image.picture, content))
+            if (timing := timing_message(image.timing)) is not None:
+                message.image.timing.CopyFrom(timing)
         case JobCompleted():
             message.completed.SetInParent()
         case JobFailed() as failure:
@@ -108,6 +116,7 @@ def _band(event: BandCompleted, content: bytes) -> pb.BandCompleted:
         seconds=event.seconds,
         batch_size=event.batch_size,
         preview=None if event.preview is None else picture_message(event.preview, content),
+        speedup=speedup_message(event.speedup),
     )
 
 

@@ -93,7 +93,7 @@ def test_bands_with_a_cache_equal_one_masked_pass(dtype: torch.dtype, tolerance:
         for band in BANDS:
             columns = transformer.band_columns[band]
             given = inputs[:, columns.start - 1 : columns.stop - 1] if band else None
-            logits = transformer.band_logits(band, given, condition, cache)
+            logits = transformer.logits(transformer.band_states(band, given, condition, cache))
             torch.testing.assert_close(logits, expected[:, columns], atol=tolerance, rtol=tolerance)
 
 

@@ -45,7 +45,9 @@ from service.jobs.queue import (
     UNKNOWN_ORIGIN,
     Attendee,
     Backlog,
+    Census,
     IdempotencyKey,
+    Memory,
     Origin,
     Owner,
     QueueLimits,
@@ -74,17 +76,15 @@ CARD = ModelCard(
 )
 CREATED_AT = 1_700_000_000.0
 
+READY = WorkerStatus(worker_id="w", model="tiny", engine="fake", engine_ready=True)
+
 
 @dataclass
 class ScriptedQueue:
     """The gateway's half of `JobQueue`."""
 
     cards: list[ModelCard] = field(default_factory=lambda: [CARD])
-    statuses: list[WorkerStatus] = field(
-        default_factory=lambda: [
-            WorkerStatus(worker_id="w", model="tiny", engine="fake", engine_ready=True)
-        ]
-    )
+    statuses: list[WorkerStatus] = field(default_factory=lambda: [READY])
     refuse_submit: Exception | None = None
     down: bool = False
     silent: bool = False
@@ -116,9 +116,12 @@ class ScriptedQueue:
         await self._answer()
         return self.statuses
 
-    async def depth(self) -> int:
+    async def census(self) -> Census:
         await self._answer()
-        return len(self.jobs)
+        return Census(depth=len(self.jobs), oldest_age_seconds=0.0, dead_letters=0)
+
+    async def memory(self) -> Memory:
+        return Memory(used=1, promised=0, most=None)
 
     async def submit(
         self,
@@ -133,13 +136,8 @@ class ScriptedQueue:
         await self._answer()
         if self.refuse_submit is not None:
             raise self.refuse_submit
-        job = Job(
-            id=f"job-{len(self.jobs)}",
-            request=request,
-            state=JobState.COMPLETED,
-            created_at=CREATED_AT,
-            tenant=owner.tenant,
-        )
+        facts = {"created_at": CREATED_AT, "tenant": owner.tenant, "state": JobState.COMPLETED}
+        job = Job(id=f"job-{len(self.jobs)}", request=request, **facts)
         self.requests.append(request)
         if upload is not None:
             self.uploads.append(upload)

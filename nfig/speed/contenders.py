@@ -1,0 +1,133 @@
+"""What is timed: a model, and one way of running it, behind one face.
+
+Random weights serve, because what a generation takes does not depend on their values.
+
+Shape legend: B batch rows, C latent channels, H W latent grid.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from nfig.config import ModelConfig
+from nfig.generation import Generation, generate
+from nfig.model import NFIGModel
+from nfig.precision import dtype_named, to_precision
+from nfig.speed.clock import Times, now
+from nfig.speed.published_var import PublishedVAR
+
+
+class Contender(Protocol):
+    """Draws batches of images and leaves pixels where they are made."""
+
+    config: ModelConfig
+    device: torch.device
+
+    def bands(self, batch_size: int) -> Iterator[tuple[float, Tensor]]:
+        """Seconds of each band and the canvas after it."""
+        ...
+
+    def decode(self, canvas_BCHW: Tensor) -> Tensor:
+        """Pixels of finished canvases."""
+        ...
+
+
+class EngineContender:
+    """A model as this project runs it."""
+
+    def __init__(self, model: NFIGModel) -> None:
+        self.model = model.eval()
+        self.config = model.config
+        self.device = model.device
+
+    @classmethod
+    def random(cls, config: ModelConfig, *, device: torch.device, dtype: str) -> EngineContender:
+        """Raises ValueError on an unknown dtype."""
+        return cls(to_precision(NFIGModel(config).requires_grad_(False), dtype).to(device))
+
+    def bands(self, batch_size: int) -> Iterator[tuple[float, Tensor]]:
+        sampling = self.config.sampling
+        generations = [
+            Generation(
+                class_label=row % self.config.transformer.num_classes,
+                seed=row,
+                guidance_scale=sampling.guidance_scale,
+                top_k=sampling.top_k,
+                top_p=sampling.top_p,
+                temperature=sampling.temperature,
+            )
+            for row in range(batch_size)
+        ]
+        for step in generate(self.model, generations):
+            yield step.seconds, step.canvas_BCHW
+
+    @torch.no_grad()
+    def decode(self, canvas_BCHW: Tensor) -> Tensor:
+        return self.model.tokenizer.decode_canvas(canvas_BCHW)
+
+
+class PublishedContender:
+    """VAR as its authors run it: in 16 bits by automatic casts around weights in float32."""
+
+    def __init__(self, model: PublishedVAR, *, device: torch.device, dtype: str) -> None:
+        self.model = model.to(device)
+        self.config = model.config
+        self.device = device
+        self.dtype = dtype_named(dtype)
+
+    @classmethod
+    def random(cls, config: ModelConfig, *, device: torch.device, dtype: str) -> PublishedContender:
+        """Raises ValueError on an unknown dtype."""
+        return cls(PublishedVAR(config), device=device, dtype=dtype)
+
+    def bands(self, batch_size: int) -> Iterator[tuple[float, Tensor]]:
+        labels_B = torch.arange(batch_size, device=self.device)
+        steps = self.model.draw(
+            labels_B % self.config.transformer.num_classes, sampling=self.config.sampling
+        )
+        while True:
+            with self._casts():
+                step = next(steps, None)
+            if step is None:
+                return
+            yield step.seconds, step.canvas_BCHW
+
+    def decode(self, canvas_BCHW: Tensor) -> Tensor:
+        with self._casts():
+            return self.model.decode(canvas_BCHW)
+
+    def _casts(self) -> AbstractContextManager[object]:
+        if self.dtype == torch.float32:
+            return nullcontext()
+        return torch.autocast(self.device.type, dtype=self.dtype)
+
+
+def time_bands(
+    contender: Contender, batch_size: int, *, stop: Callable[[], bool] | None = None
+) -> Times | None:
+    """Draws once, without pixels; None if `stop` said so after a band."""
+    seconds = []
+    for band_seconds, _ in contender.bands(batch_size):
+        seconds.append(band_seconds)
+        if stop is not None and stop():
+            return None
+    return Times(parts=tuple(seconds), total=sum(seconds))
+
+
+def time_images(contender: Contender, batch_size: int) -> Times:
+    """Draws once, up to pixels: the bands, then the decoder as the last part."""
+    started = now(contender.device)
+    seconds = []
+    canvases = []
+    for band_seconds, canvas_BCHW in contender.bands(batch_size):
+        seconds.append(band_seconds)
+        canvases = [canvas_BCHW]
+    drawn = now(contender.device)
+    contender.decode(*canvases)
+    ended = now(contender.device)
+    return Times(parts=(*seconds, ended - drawn), total=ended - started)

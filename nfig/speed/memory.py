@@ -1,0 +1,60 @@
+"""What a generation must hold in memory, computed from sizes, and what a process has held."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from nfig.config import ModelConfig
+
+FLOAT32_BYTES = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class MemoryBudget:
+    """Bytes."""
+
+    weights: int
+    cache: int
+    """Keys and values of all bands, guidance's second half included."""
+    activations: int
+    """The larger of the last band's (widest layer, logits) and the decoder's (last layer)."""
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.cache + self.activations
+
+
+def memory_budget(
+    model: nn.Module, config: ModelConfig, *, batch_size: int, dtype: torch.dtype
+) -> MemoryBudget:
+    """Of a model as it is, weights in whatever dtype they have."""
+    transformer, tokenizer = config.transformer, config.tokenizer
+    rows, size = 2 * batch_size, dtype.itemsize
+    tensors = [*model.parameters(), *model.buffers()]
+    last_tokens = tokenizer.grid_sides[-1] ** 2
+    # The residual stream, one branch, and the MLP's two of four times the width.
+    block = rows * last_tokens * transformer.width * size * (2 + 2 * 4)
+    logits = 2 * batch_size * last_tokens * tokenizer.codebook_size * FLOAT32_BYTES
+    # Input, normed, convolved: three at full resolution of one image at a time.
+    pixels = 3 * (tokenizer.image_size // tokenizer.patch_side) ** 2 * tokenizer.widths[0] * size
+    return MemoryBudget(
+        weights=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
+        cache=2 * transformer.depth * rows * tokenizer.num_tokens * transformer.width * size,
+        activations=max(block + logits, pixels),
+    )
+
+
+def peak_bytes(device: torch.device) -> int:
+    """The most that this process (its device, where that is a GPU) has held; 0 where unknown."""
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    if sys.platform == "win32":
+        return 0
+    import resource
+
+    usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return int(usage if sys.platform == "darwin" else usage * 1024)

@@ -1,0 +1,91 @@
+"""`nfig bench`: what its file holds, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from nfig.cli import app
+from nfig.config import PRESETS
+from nfig.model import NFIGModel
+from nfig.precision import to_precision
+from nfig.speed.memory import memory_budget
+from tests.nfig.speed.test_published_var import CONFIG
+
+
+@pytest.fixture(autouse=True)
+def tiny_presets(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours = replace(CONFIG.tokenizer, quantization="frequency")
+    monkeypatch.setitem(PRESETS, "tiny", replace(CONFIG, name="tiny", tokenizer=ours))
+    monkeypatch.setitem(PRESETS, "tiny-var", replace(CONFIG, name="tiny-var"))
+
+
+def run(*arguments: str) -> tuple[int, str]:
+    result = CliRunner().invoke(app, ["bench", *arguments])
+    return result.exit_code, result.output
+
+
+@pytest.mark.parametrize("baseline", ["as_published", "same_code"])
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+def test_the_file_holds_the_speedup_in_all_and_per_band(
+    tmp_path: Path, baseline: str, dtype: str
+) -> None:
+    file = tmp_path / "bench.json"
+    arguments = f"--model tiny --against tiny-var --baseline {baseline} --dtype {dtype}".split()
+    code, output = run(
+        *arguments, "--batch-sizes", "1,2", "--repetitions", "3", "--json", str(file)
+    )
+    assert code == 0, output
+    values = json.loads(file.read_text())
+    assert values["speedup"] == values["results"][0]["speedup"] > 0
+    assert len(values["speedup_per_band"]) == CONFIG.tokenizer.num_bands
+    assert [each["batch_size"] for each in values["results"]] == [1, 2]
+    for each in values["results"]:
+        first, second = each["first"], each["second"]
+        assert each["speedup"] == pytest.approx(second["seconds"] / first["seconds"])
+        assert first["images_per_second"] == pytest.approx(each["batch_size"] / first["seconds"])
+        assert len(first["seconds_per_band"]) == CONFIG.tokenizer.num_bands
+    assert values["machine"]["gflops"] > 0 < values["machine"]["gbytes_per_second"]
+    assert values["memory"]["total"] > values["memory"]["weights"] > 0
+    assert "speedup" in output
+    assert "computed" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ("--model none", "preset"),
+        ("--model tiny --against tiny", "as_published"),
+        ("--model tiny --against tiny-var --baseline best", "baseline"),
+        ("--model tiny --against tiny-var --dtype int3", "dtype"),
+        ("--model tiny --against tiny-var --batch-sizes 1,x", "batch_sizes"),
+        ("--model tiny --against tiny-var --batch-sizes 0", "batch_sizes"),
+        ("--model tiny --against tiny-var --repetitions 2", "repetitions"),
+    ],
+)
+def test_a_bad_option_is_named(arguments: str, named: str) -> None:
+    code, output = run(*arguments.split())
+    assert code == 2
+    assert named in output
+
+
+def test_half_precision_halves_what_is_held_and_keeps_what_sums_and_samples() -> None:
+    model = to_precision(NFIGModel(CONFIG).eval(), "bf16")
+    assert model.transformer.blocks.parameters().__next__().dtype == torch.bfloat16
+    assert model.transformer.head.weight.dtype == torch.float32
+    assert model.tokenizer.quantizer.codebook_VC.dtype == torch.float32
+    canvas = torch.randn(1, 5, 4, 4)
+    with torch.no_grad():
+        assert model.tokenizer.decode_canvas(canvas).dtype == torch.float32
+    wide, narrow = (
+        memory_budget(model, CONFIG, batch_size=2, dtype=dtype)
+        for dtype in (torch.float32, torch.bfloat16)
+    )
+    assert wide.cache == 2 * narrow.cache
+    cache = model.transformer.new_cache(4)
+    assert cache.num_bytes == narrow.cache
