@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any
 
 import grpc
@@ -13,14 +13,17 @@ import pytest
 from nfig_proto.v1 import image_generation_pb2 as pb
 from nfig_proto.v1.image_generation_pb2_grpc import ImageGenerationServiceStub
 from service.domain import JobCompleted
+from service.engine.fake_engine import FakeEngine
 from service.gateway.rest.app import create_app
 from service.gateway.rpc.server import RpcDoor
-from service.jobs.queue import Origin
+from service.jobs.queue import Lease, Origin
 from service.jobs.redis_queue import RedisQueue
 from service.metrics import Metrics
 from service.settings import GatewaySettings, QueueSettings
 from service.stack.redis_server import RedisServer
 from service.tracing import current_trace_id, start_tracing, stop_tracing
+from service.worker.job_run import JobRun
+from service.worker.learned_pace import LearnedPace
 from tests.queue_calls import log_of
 from tests.requests import request_of
 from tests.service.tracing.collector import Collector
@@ -97,6 +100,23 @@ async def test_over_grpc(collector: Collector, queue: RedisQueue, worker: None) 
     check_tree(collector, "nfig.v1.ImageGenerationService/Generate")
 
 
+async def run(lease: Lease, queue: RedisQueue, *, band_seconds: float = 0.0) -> None:
+    """The lease's job to its end, without ever renewing the lease."""
+    engine = FakeEngine(band_seconds=band_seconds)
+    await engine.start()
+    made = JobRun(
+        lease,
+        queue=queue,
+        engine=engine,
+        slots=asyncio.Semaphore(8),
+        metrics=Metrics(),
+        pace=LearnedPace(slots=8),
+        engine_ready=lambda: True,
+        lease_seconds=60.0,
+    )
+    await made.run()
+
+
 async def test_a_takeover_is_a_second_job_in_the_same_trace(
     collector: Collector, redis_server: RedisServer
 ) -> None:
@@ -104,11 +124,14 @@ async def test_a_takeover_is_a_second_job_in_the_same_trace(
     queue = RedisQueue.from_settings(settings)
     origin = Origin(request_id="req_7", traceparent=GIVEN, tracestate="a=1")
     job = await queue.submit(request_of(), origin=origin)
-    async with working(queue, worker_id="slow", band_seconds=2.0):
-        while not (await queue.job(job.id)).attempts:
-            await asyncio.sleep(0.01)
-        async with working(queue, worker_id="next"):
-            events = await log_of(queue, job.id)
+    (lease,) = await queue.lease("slow", model="fake", count=1, wait_seconds=5)
+    lost = asyncio.create_task(run(lease, queue, band_seconds=1.5))
+    taken: Sequence[Lease] = []
+    while not taken:
+        taken = await queue.lease("next", model="fake", count=1, wait_seconds=1)
+    await run(taken[0], queue)
+    await lost
+    events = await log_of(queue, job.id)
     await queue.close()
     stop_tracing()
     assert isinstance(events[-1].event, JobCompleted)

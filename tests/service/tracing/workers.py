@@ -16,32 +16,32 @@ from service.worker.worker import Worker
 
 @asynccontextmanager
 async def working(
-    queue: RedisQueue, *, worker_id: str = "w", band_seconds: float = 0.0
+    queue: RedisQueue,
 ) -> AsyncGenerator[None]:
-    """It never renews a lease that is shorter than this block."""
-    engine = FakeEngine(band_seconds=band_seconds)
+    """From when it can be seen; stops with the block."""
+    engine = FakeEngine()
     await engine.start()
     heartbeat = Heartbeat(
         queue=queue,
         engine=engine,
-        worker_id=worker_id,
+        worker_id="w",
         engine_name="fake",
         ttl_seconds=5.0,
         pace=LearnedPace(slots=8),
     )
     made = Worker(
-        worker_id=worker_id,
+        worker_id="w",
         queue=queue,
         engine=engine,
         heartbeat=heartbeat,
         metrics=Metrics(),
         max_generations=8,
-        lease_seconds=60.0,
+        lease_seconds=5.0,
         grace_seconds=5.0,
     )
     stop = asyncio.Event()
     running = asyncio.create_task(made.run(stop))
-    while worker_id not in {each.worker_id for each in await queue.workers()}:
+    while not await queue.workers():
         await asyncio.sleep(0.01)
     try:
         yield
