@@ -49,6 +49,12 @@ COPY --from=code /code /code
 COPY model_repository /models
 COPY ${CHECKPOINT} /checkpoint
 RUN python -m nfig export --model /checkpoint --repository /models
+COPY deploy/triton/gpu.pbtxt /gpu.pbtxt
+RUN for model in /models/nfig_*; do \
+        mkdir "$model/configs" \
+        && { grep -v '^instance_group' "$model/config.pbtxt"; cat /gpu.pbtxt; } \
+            > "$model/configs/gpu.pbtxt" || exit 1; \
+    done
 
 # ---- what runs ----
 

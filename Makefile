@@ -3,9 +3,10 @@ ARGS ?=
 BIN := .venv/bin
 SETUP := .venv/.setup-done
 PROMETHEUS := deploy/observability/prometheus
+TOOLS := out/checkov/.setup-done out/cyclonedx/.setup-done
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo serve test fuzz chaos check bench format lock proto pages clean
+.PHONY: help setup demo serve test fuzz chaos check bench format lock proto pages site manifests sbom clean
 
 help: ## list these targets
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /	/' | expand -t 10
@@ -48,11 +49,29 @@ lock: $(SETUP) ## resolve pyproject's ranges into requirements.lock
 proto: $(SETUP) ## write the gRPC stubs of nfig_proto from proto/
 	$(BIN)/python .ci/proto.py
 
+manifests: $(SETUP) out/checkov/.setup-done ## render every overlay of deploy/kubernetes and check it
+	mkdir -p out/manifests
+	for overlay in $(notdir $(wildcard deploy/kubernetes/overlays/*)); do \
+		$(BIN)/kubectl kustomize deploy/kubernetes/overlays/$$overlay \
+			--output out/manifests/$$overlay.yaml || exit 1; done
+	out/checkov/bin/checkov --directory out/manifests --framework kubernetes --compact --quiet \
+		--skip-download
+
+sbom: $(SETUP) out/cyclonedx/.setup-done ## write what each image has of Python, as CycloneDX, into out/sbom
+	mkdir -p out/sbom
+	out/cyclonedx/bin/cyclonedx-py environment --pyproject pyproject.toml --output-reproducible \
+		--output-file out/sbom/environment.cdx.json .venv
+	$(BIN)/python .ci/sbom.py out/sbom/environment.cdx.json out/sbom
+
 pages: $(SETUP) ## write the pages of docs/ that are generated
 	$(BIN)/python -m service.admin settings > docs/settings.md
+	$(BIN)/python .ci/licences.py
+
+site: $(SETUP) ## build the pages as a web site into site/
+	$(BIN)/mkdocs build --strict
 
 clean: ## remove what the targets above made, .venv included
-	rm -rf .venv out *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv out site *.egg-info .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 $(SETUP): requirements.lock requirements-triton.lock pyproject.toml nfig_proto/pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] not in ((3, 11), (3, 12)) and "Python 3.11 or 3.12 is needed, found " + sys.version.split()[0] + "; name one with make PYTHON=...")'
@@ -61,4 +80,10 @@ $(SETUP): requirements.lock requirements-triton.lock pyproject.toml nfig_proto/p
 	$(BIN)/python -m pip install --no-deps --no-build-isolation --editable ./nfig_proto --editable .
 	$(BIN)/python -m pip install --no-deps --upgrade --target .venv/triton --requirement requirements-triton.lock \
 		|| echo "Triton's wheel could not be installed: the in-process engine will draw instead."
+	touch $@
+
+# Programs whose many dependencies are nobody else's.
+$(TOOLS): out/%/.setup-done: .ci/%.txt
+	$(PYTHON) -m venv out/$*
+	out/$*/bin/python -m pip install --requirement $<
 	touch $@

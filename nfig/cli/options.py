@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, ParamSpec
 
 import typer
 
-from nfig.config import PRESETS
+from nfig.config import PRESETS, ModelConfig, preset_named
 
 P = ParamSpec("P")
 
@@ -24,6 +25,9 @@ Minutes = Annotated[float | None, typer.Option(help="Minutes to train; or --epoc
 BatchSize = Annotated[int, typer.Option(help="Images at once, over all processes.")]
 Accumulate = Annotated[int, typer.Option(help="Batches whose mean gradient makes one step.")]
 CheckpointMinutes = Annotated[float, typer.Option(help="Minutes between saved states.")]
+ModelName = Annotated[
+    str | None, typer.Option(help="Of the model, as the service lists it; the preset's.")
+]
 LearningRate = Annotated[float, typer.Option(help="At the peak.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto; nobody has run cuda yet.")]
 Seed = Annotated[int, typer.Option(help="Of weights and order of the data.")]
@@ -39,6 +43,14 @@ def user_errors(command: Callable[P, None]) -> Callable[P, None]:
             raise typer.Exit(2) from None
 
     return guarded
+
+
+def preset_of(name: str, num_classes: int | None = None) -> ModelConfig:
+    """The preset, for so many classes instead of its own. Raises ValueError for another name."""
+    preset = preset_named(name)
+    if num_classes is None:
+        return preset
+    return replace(preset, transformer=replace(preset.transformer, num_classes=num_classes))
 
 
 def attribution_beside(data: Path) -> str:

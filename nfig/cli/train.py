@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -19,14 +20,15 @@ from nfig.cli.options import (
     Epochs,
     LearningRate,
     Minutes,
+    ModelName,
     Out,
     Preset,
     Run,
     Seed,
     attribution_beside,
+    preset_of,
     user_errors,
 )
-from nfig.config import preset_named
 
 if TYPE_CHECKING:
     from nfig.training.run_folder import RunFolder
@@ -70,7 +72,7 @@ def train_tokenizer(  # noqa: PLR0913 - a command's options are its parameters
     from nfig.training.run_folder import RunFolder
     from nfig.training.terms import LossTerms
 
-    config, folder = preset_named(preset), RunFolder(run)
+    images, folder = datasets.load_images(data), RunFolder(run)
     options = TrainingOptions(
         epochs=epochs,
         minutes=minutes,
@@ -84,8 +86,8 @@ def train_tokenizer(  # noqa: PLR0913 - a command's options are its parameters
     )
     training = partial(
         runs.train_tokenizer,
-        config,
-        datasets.load_images(data),
+        preset_of(preset, len(images.class_names)),
+        images,
         run=folder,
         options=options,
         start_from=start_from,
@@ -108,6 +110,7 @@ def train_transformer(  # noqa: PLR0913
     preset: Annotated[
         str | None, typer.Option(help=f"Which model; {DEFAULT_PRESET}, or the recipe's.")
     ] = None,
+    name: ModelName = None,
     recipe: Annotated[
         str | None, typer.Option(help="Published options, for all that is not given.")
     ] = None,
@@ -142,11 +145,13 @@ def train_transformer(  # noqa: PLR0913
         "seed": seed,
     }
     options = options_of(recipe, given, without_recipe={"clip_norm": 2.0})
-    config, folder = preset_named(preset or recipe or DEFAULT_PRESET), RunFolder(run)
+    images, folder = datasets.load_images(data), RunFolder(run)
+    config = preset_of(preset or recipe or DEFAULT_PRESET, len(images.class_names))
+    config = replace(config, name=name or config.name)
     training = partial(
         runs.train_transformer,
         config,
-        datasets.load_images(data),
+        images,
         tokenizer_from=tokenizer,
         run=folder,
         options=options,

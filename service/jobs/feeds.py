@@ -22,7 +22,8 @@ class Place:
         self.start = start
         """Events up to this id were before this place; later ones come here."""
         self._events: list[LoggedEvent] = []
-        self._news = asyncio.Event()
+        self._news: asyncio.Future[None] | None = None
+        """Done when there is something to take; of the watcher, while it waits."""
         self._left = False
         self._error: Exception | None = None
 
@@ -35,8 +36,8 @@ class Place:
         """What has come since, at least one event. Nothing: read on in the log, which goes on
         without this place. Raises what the feed has failed with."""
         while not self._events and not self._left:
-            self._news.clear()
-            await self._news.wait()
+            self._news = asyncio.get_running_loop().create_future()
+            await self._news
         if not self._events and self._error is not None:
             raise self._error.with_traceback(None)
         taken, self._events = self._events, []
@@ -48,12 +49,16 @@ class Place:
             self.leave()
             return
         self._events.extend(events)
-        self._news.set()
+        self._tell()
 
     def leave(self, error: Exception | None = None) -> None:
         self._left = True
         self._error = error
-        self._news.set()
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._news is not None and not self._news.done():
+            self._news.set_result(None)
 
 
 class Feed:

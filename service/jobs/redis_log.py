@@ -40,7 +40,7 @@ class RedisLog:
             entries = await self._redis.xrange(self._keys.log(job_id))
         if not entries:
             raise NotFound(f"there is no job {job_id}", field="job_id")
-        return [logged_event(entry_id, fields) for entry_id, fields in entries]
+        return [logged_event(entry_id, fields.get(b"event", b"")) for entry_id, fields in entries]
 
     async def close(self) -> None:
         await self._reader.close()
@@ -71,7 +71,11 @@ class RedisLog:
     async def _stored(self, job_id: str, after: str) -> Sequence[LoggedEvent]:
         log = self._keys.log(job_id)
         answer = await patiently(lambda: self._redis.xread({log: after}, count=PAGE))
-        return [logged_event(*entry) for _, entries in answer for entry in entries]
+        return [
+            logged_event(entry_id, fields.get(b"event", b""))
+            for _, entries in answer
+            for entry_id, fields in entries
+        ]
 
     async def _has_ended(self, job_id: str, after: str) -> bool:
         job = self._keys.job(job_id)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from service.domain import GenerationRequest, Job, JobQueued, JobState
@@ -56,8 +55,7 @@ class RedisSubmissions:
         if kind == b"conflict":
             raise key_conflict()
         if kind == b"new":
-            made = _accepted(job_id, request, owner, *facts)
-            return replace(made, job=replace(made.job, attached=attendee is not None))
+            return _accepted(job_id, request, owner, attendee is not None, *facts)
         known_id, *stored = facts
         job = job_of(
             known_id.decode(),
@@ -114,7 +112,13 @@ class RedisSubmissions:
 
 
 def _accepted(
-    job_id: str, request: GenerationRequest, owner: Owner, created: bytes, ahead: int, running: int
+    job_id: str,
+    request: GenerationRequest,
+    owner: Owner,
+    attached: bool,
+    created: bytes,
+    ahead: int,
+    running: int,
 ) -> Submission:
     job = Job(
         id=job_id,
@@ -122,5 +126,6 @@ def _accepted(
         state=JobState.QUEUED,
         created_at=int(created) / 1e6,
         tenant=owner.tenant,
+        attached=attached,
     )
     return Submission(job=job, standing=Standing(position=ahead, running=running))

@@ -24,7 +24,7 @@ from service.stack.processes import (
     wait_until,
 )
 
-START_SECONDS = 20.0
+START_SECONDS = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import brownout, gateway_cost, latency, overload, watchers
+from benchmarks import brownout, gateway_cost, latency, overload, simulation, watchers
 from benchmarks.line_chart import Chart, page
 from benchmarks.paced_engine import grid_sides, psnr_of_bands
 from benchmarks.reports import Report, quantile
@@ -49,6 +49,9 @@ def test_overload_completes_what_it_can_and_refuses_the_rest() -> None:
     assert busy["completed images/s"] > calm["completed images/s"]
     assert busy["completed p99 ms"] > busy["completed p50 ms"] > 200.0
     assert "demanded" in report.verdict
+    simulated = simulation.compare(report.parameters, report.rows).rows
+    assert simulated[0]["simulated refused"] == 0
+    assert simulated[1]["simulated refused"] > 0
 
 
 def test_brownout_draws_more_images_of_fewer_bands(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tests.chaos.run import Plan, Report, run
 from tests.chaos.stack import StackOptions
 
 ROOT = Path(__file__).parents[2]
-ABOUT_SECONDS_PER_FAULT = 6.0
+ABOUT_SECONDS_PER_FAULT = 7.0
 
 
 def main() -> None:

@@ -1,104 +1,135 @@
-"""The load: callers as they are in life, over HTTP, who write down all that they do and see."""
+"""The load: callers as they are in life, over all doors; what they do and see is written down."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import random
-import time
-from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing, suppress
 
-import httpx
+from service.domain import BrownoutConsent, Priority
+from tests.chaos import grpc_door, http_door
+from tests.chaos.grpc_door import GrpcDoor
+from tests.chaos.history import AUDIT, TERMINAL, Record, Seen
+from tests.chaos.http_door import HttpDoor
+from tests.chaos.notebook import Event, Notebook
+from tests.chaos.wishes import SHAPES, Wish
 
-from tests.chaos.history import TERMINAL, Answered, Door, Left, Record, Seen, Sent, Unanswered
-
-SHAPES: Mapping[str, Mapping[str, Any]] = {
-    f"{images} of {label}, seed {seed}": {"class_label": label, "seed": seed, "images": images}
-    for label, seed, images in [(0, 1, 1), (1, 2, 1), (2, 3, 2), (3, 4, 4), (1, 5, 1), (4, 6, 3)]
-}
-"""What is asked for: few requests, each often, so that an undisturbed run of each is quick."""
-NOBODY_KNOWS = frozenset({"queue_unavailable"})
-"""The answer was lost on its way to the gateway: the call may have been carried out."""
-CALL_SECONDS = 75.0
 PAUSE_SECONDS = 0.2
 WATCH_SECONDS = 120.0
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    id: str
-    name: str
-    data: Mapping[str, Any]
+STALL_SECONDS = (2.0, 4.0)
+DEADLINES_MS = (None, None, None, None, 900)
+"""The last is too short for all bands of the fake engine."""
+BROWNOUTS: Sequence[BrownoutConsent] = ("allow", "never")
+PRIORITIES: Sequence[Priority] = ("low", "normal", "normal", "high")
+PLAIN = sorted(name for name, shape in SHAPES.items() if shape.keep is None)
+VARIED = sorted(set(SHAPES) - set(PLAIN))
+UNDISTURBED = "undisturbed"
+WHOLE = frozenset({AUDIT, UNDISTURBED})
+BROKEN = (http_door.BROKEN, *grpc_door.BROKEN)
 
 
 class Clients:
     """`records` grows; everything random comes from `rng`."""
 
-    def __init__(self, urls: Sequence[str], rng: random.Random) -> None:
-        self.records: list[Record] = []
-        self._urls = urls
+    def __init__(
+        self, urls: Sequence[str], grpc_addresses: Sequence[str], rng: random.Random
+    ) -> None:
+        self._notebook = Notebook()
         self._rng = rng
-        self._ops = 0
-        # A connection each time: pools of ours would hide which gateway is asked.
-        self._http = httpx.AsyncClient(timeout=CALL_SECONDS, limits=_NO_POOL)
+        self._wishes = 0
+        self._http = HttpDoor(urls, rng, self._notebook)
+        self._doors = (self._http, GrpcDoor(grpc_addresses, rng, self._notebook))
+        self._kinds: dict[Callable[[], Awaitable[object]], int] = {
+            self.native: 5,
+            self.cancelled: 1,
+            self.attached: 2,
+            self.varied: 1,
+            self.streamed: 2,
+            self.leaving: 1,
+            self.slow: 1,
+            self.stalling: 1,
+        }
+
+    @property
+    def records(self) -> list[Record]:
+        return self._notebook.records
 
     async def close(self) -> None:
-        await self._http.aclose()
+        for door in self._doors:
+            await door.close()
 
     async def go_on(self, stop: asyncio.Event) -> None:
         """One caller after another until told to stop; the last one is let finish."""
-        kinds = [self.native, self.cancelled, self.attached, self.streamed, self.leaving, self.slow]
         while not stop.is_set():
-            kind = self._rng.choices(kinds, weights=[5, 1, 2, 2, 1, 1])[0]
-            await kind(self._rng.choice(sorted(SHAPES)))
+            (kind,) = self._rng.choices(list(self._kinds), weights=list(self._kinds.values()))
+            await kind()
             # Without it, whoever is refused comes back at once, and refusals are all there is.
             await asyncio.sleep(self._rng.uniform(0, 2 * PAUSE_SECONDS))
 
-    async def native(self, shape: str) -> None:
+    async def native(self) -> None:
         """A job by a key, and two who watch it."""
-        if job := await self.create(shape):
+        if job := await self.create(self._any_wish()):
             await asyncio.gather(self.watch(job), self.watch(job))
 
-    async def slow(self, shape: str) -> None:
+    async def slow(self) -> None:
         """A watcher who takes its time over every event."""
-        if job := await self.create(shape):
+        if job := await self.create(self._any_wish()):
             await self.watch(job, pause_seconds=0.3)
 
-    async def cancelled(self, shape: str) -> None:
-        if job := await self.create(shape):
+    async def cancelled(self) -> None:
+        if job := await self.create(self._any_wish()):
             watching = asyncio.create_task(self.watch(job))
             await asyncio.sleep(self._rng.uniform(0, 0.6))
-            while (answer := await self._cancel(job)) is None or answer.status in (429, 503):
+            while (answer := await self._any_door().cancel(job)) is None or answer.status in (
+                429,
+                503,
+            ):
                 await asyncio.sleep(PAUSE_SECONDS)
             await watching
 
-    async def attached(self, shape: str) -> bool:
-        """True if the images came."""
-        body = _openai(shape)
-        answer = await self._call("attached", "/v1/images/generations", body, shape=shape)
+    async def attached(self) -> None:
+        await self._any_door().draw(self._any_wish())
+
+    async def varied(self) -> None:
+        await self._http.draw(self._any_wish(VARIED))
+
+    async def streamed(self) -> None:
+        await self._any_door().stream(self._any_wish())
+
+    async def leaving(self) -> None:
+        await self._any_door().stream(self._any_wish(), leave=True)
+
+    async def stalling(self) -> None:
+        """Does not touch its connection for a while, whatever is sent to it."""
+        seconds = self._rng.uniform(*STALL_SECONDS)
+        await self._any_door().stream(self._any_wish(), stall_seconds=seconds)
+
+    async def draws(self) -> bool:
+        """Whether an image comes, of whoever asks for one without conditions."""
+        answer = await self._any_door().draw(self.wish(PLAIN[0]))
         return answer is not None and answer.status == 200
 
-    async def streamed(self, shape: str) -> None:
-        await self._stream(shape, leave=False)
+    async def undisturbed(self, shape: str) -> str:
+        """The job, once it has ended and its watcher of this name has seen it."""
+        wish = self.wish(shape)
+        if shape in VARIED:
+            answer = await self._http.draw(wish)
+            job = None if answer is None else answer.job
+        else:
+            job = await self.create(wish)
+        assert job is not None, "refused before the first fault"
+        await self.watch(job, name=UNDISTURBED)
+        return job
 
-    async def leaving(self, shape: str) -> None:
-        await self._stream(shape, leave=True)
-
-    async def create(self, shape: str) -> str | None:
+    async def create(self, wish: Wish) -> str | None:
         """The job, which is asked for by the same key until the outcome is known; None if it was
         refused."""
         key = f"key-{self._rng.getrandbits(64):x}"
-        wanted = SHAPES[shape]
-        body = {**_picture(wanted), "num_images": wanted["images"], "previews": 2}
-        while True:
-            headers = {"idempotency-key": key}
-            answer = await self._call("native", "/v1/jobs", body, shape=shape, headers=headers)
-            if answer is not None:
-                return answer.job
+        # By any door: what is said is the same.
+        while (answer := await self._any_door().create(wish, key=key)) is None:
             await asyncio.sleep(PAUSE_SECONDS)
+        return answer.job
 
     async def watch(
         self,
@@ -108,132 +139,48 @@ class Clients:
         pause_seconds: float = 0.0,
         seconds: float = WATCH_SECONDS,
     ) -> None:
-        """To the terminal event, from one gateway or the other, going on by the last id."""
+        """To the terminal event, from one gateway and door or another, going on by the last id."""
         name = name or f"watcher-{self._rng.getrandbits(64):x}"
         last = "0"
-        deadline = asyncio.get_running_loop().time() + seconds
-        while asyncio.get_running_loop().time() < deadline:
-            try:
-                async with (
-                    asyncio.timeout_at(deadline),
-                    aclosing(self._events(job, last)) as events,
-                ):
-                    async for event in events:
-                        last = event.id
-                        seen = Seen(
-                            watcher=name, job=job, id=last, name=event.name, data=event.data
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                while True:
+                    async with aclosing(self._events(name, job, last)) as events:
+                        async for event in events:
+                            last = event.id
+                            if event.name in TERMINAL:
+                                return
+                            await asyncio.sleep(pause_seconds)
+                    await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _events(self, watcher: str, job: str, after: str) -> AsyncGenerator[Event]:
+        """Until the connection breaks; each is written down."""
+        # What is read for the laws themselves is read where it is told in full.
+        door = self._http if watcher in WHOLE else self._any_door()
+        with suppress(*BROKEN):
+            async with aclosing(door.events(job, after)) as events:
+                async for event in events:
+                    self.records.append(
+                        Seen(
+                            watcher=watcher, job=job, id=event.id, name=event.name, data=event.data
                         )
-                        self.records.append(seen)
-                        if event.name in TERMINAL:
-                            return
-                        await asyncio.sleep(pause_seconds)
-            except (httpx.TransportError, TimeoutError):
-                pass
-            await asyncio.sleep(PAUSE_SECONDS)
+                    )
+                    yield event
 
-    async def _events(self, job: str, after: str) -> AsyncGenerator[Event]:
-        url = f"{self._rng.choice(self._urls)}/v1/jobs/{job}/events"
-        headers = {"last-event-id": after}
-        async with self._http.stream("GET", url, headers=headers, timeout=20) as answer:
-            fields: dict[str, str] = {}
-            async for line in answer.aiter_lines():
-                if line:
-                    field, _, value = line.partition(": ")
-                    fields[field] = value
-                    continue
-                # What has no id is not of the log: comments, `retry`, an error.
-                if "id" in fields:
-                    data = json.loads(fields["data"])
-                    yield Event(id=fields["id"], name=fields["event"], data=data)
-                fields = {}
+    def wish(self, shape: str) -> Wish:
+        """A request without conditions."""
+        self._wishes += 1
+        return Wish(number=self._wishes, shape=shape)
 
-    async def _cancel(self, job: str) -> Answered | None:
-        return await self._call("cancel", f"/v1/jobs/{job}/cancel", {}, job=job)
-
-    async def _stream(self, shape: str, *, leave: bool) -> None:
-        sent = self._sent("attached", shape=shape)
-        body = {**_openai(shape), "stream": True, "partial_images": 3}
-        url = f"{self._rng.choice(self._urls)}/v1/images/generations"
-        job = None
-        status = 0
-        try:
-            async with self._http.stream("POST", url, json=body) as answer:
-                status = answer.status_code
-                if status != 200:
-                    self._note(sent, answer, await answer.aread())
-                    return
-                async for line in answer.aiter_lines():
-                    if line.startswith("data: ") and job is None:
-                        job = json.loads(line[6:]).get("job")
-                        if leave:
-                            break
-        except httpx.TransportError as error:
-            if job is None:
-                self.records.append(_unanswered(sent, repr(error)))
-                return
-        if job is None:
-            self.records.append(_unanswered(sent, "the stream ended in an error"))
-            return
-        self.records.append(Answered(op=sent.op, at=time.time(), status=status, job=job))
-        if leave:
-            self.records.append(Left(at=time.time(), job=job))
-
-    async def _call(
-        self,
-        door: Door,
-        path: str,
-        body: Mapping[str, Any],
-        *,
-        shape: str | None = None,
-        job: str | None = None,
-        headers: Mapping[str, str] | None = None,
-    ) -> Answered | None:
-        """None if nobody knows what became of it."""
-        key = None if headers is None else headers.get("idempotency-key")
-        sent = self._sent(door, shape=shape, key=key, job=job)
-        url = self._rng.choice(self._urls) + path
-        try:
-            answer = await self._http.post(url, json=body, headers=headers)
-        except httpx.TransportError as error:
-            self.records.append(_unanswered(sent, repr(error)))
-            return None
-        return self._note(sent, answer, answer.content)
-
-    def _sent(self, door: Door, **fields: str | None) -> Sent:
-        self._ops += 1
-        sent = Sent(op=self._ops, at=time.time(), door=door, **fields)
-        self.records.append(sent)
-        return sent
-
-    def _note(self, sent: Sent, answer: httpx.Response, content: bytes) -> Answered | None:
-        data = json.loads(content)
-        code = data.get("error", data).get("code") if answer.status_code >= 400 else None
-        if code in NOBODY_KNOWS:
-            self.records.append(_unanswered(sent, code))
-            return None
-        noted = Answered(
-            op=sent.op,
-            at=time.time(),
-            status=answer.status_code,
-            code=code,
-            job=(data.get("job") or data.get("id")) if code is None else None,
-            has_retry_after="retry-after" in answer.headers,
+    def _any_wish(self, shapes: Sequence[str] = PLAIN) -> Wish:
+        self._wishes += 1
+        return Wish(
+            number=self._wishes,
+            shape=self._rng.choice(shapes),
+            deadline_ms=self._rng.choice(DEADLINES_MS),
+            brownout=self._rng.choice(BROWNOUTS),
+            priority=self._rng.choice(PRIORITIES),
         )
-        self.records.append(noted)
-        return noted
 
-
-_NO_POOL = httpx.Limits(max_keepalive_connections=0)
-
-
-def _picture(wanted: Mapping[str, Any]) -> dict[str, Any]:
-    return {"class_label": wanted["class_label"], "seed": wanted["seed"]}
-
-
-def _openai(shape: str) -> dict[str, Any]:
-    wanted = SHAPES[shape]
-    return {**_picture(wanted), "n": wanted["images"]}
-
-
-def _unanswered(sent: Sent, error: str) -> Unanswered:
-    return Unanswered(op=sent.op, at=time.time(), error=error)
+    def _any_door(self) -> HttpDoor | GrpcDoor:
+        return self._rng.choice(self._doors)

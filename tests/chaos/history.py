@@ -17,7 +17,8 @@ from typing import Any, Literal, TypeVar
 AUDIT = "audit"
 """The watcher that reads every log at the end, when all faults are over."""
 TERMINAL = frozenset({"job.completed", "job.failed", "job.cancelled"})
-Door = Literal["native", "attached", "cancel"]
+Door = Literal["http", "grpc"]
+Call = Literal["native", "attached", "cancel"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,8 +28,15 @@ class Sent:
     op: int
     at: float
     door: Door
+    call: Call
+    request: int | None = None
+    """The same for calls that repeat one request; the job that comes of it bears this number."""
     shape: str | None = None
-    """Which of the run's requests it asks for."""
+    """What is to be drawn."""
+    keep: int | None = None
+    """Of a variation: how many bands are the uploaded image's; all are of the same image."""
+    deadline_ms: int | None = None
+    brownout: Literal["allow", "never"] = "never"
     key: str | None = None
     """Its idempotency key; the same call sent again has the same."""
     job: str | None = None
@@ -44,6 +52,8 @@ class Answered:
     """Of an error."""
     job: str | None = None
     has_retry_after: bool = False
+    bands_completed: list[int] | None = None
+    """By image, where the answer has the images."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,6 +75,15 @@ class Left:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stalled:
+    """The caller of an attached stream stopped reading from its connection for so long."""
+
+    at: float
+    job: str
+    seconds: float
+
+
+@dataclass(frozen=True, kw_only=True)
 class Seen:
     """A watcher, who asked for all events of a job from the first, was shown one."""
 
@@ -82,6 +101,8 @@ class Stored:
     job: str
     state: str
     shape: str
+    request: int
+    """Which call's it is, by what the job says of itself."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,11 +126,11 @@ class Fault:
     recovered: float
 
 
-Record = Sent | Answered | Unanswered | Left | Seen | Stored | Undisturbed | Fault
+Record = Sent | Answered | Unanswered | Left | Stalled | Seen | Stored | Undisturbed | Fault
 Kind = TypeVar("Kind")
 _KINDS: dict[str, type[Any]] = {
     kind.__name__: kind
-    for kind in (Sent, Answered, Unanswered, Left, Seen, Stored, Undisturbed, Fault)
+    for kind in (Sent, Answered, Unanswered, Left, Stalled, Seen, Stored, Undisturbed, Fault)
 }
 
 
@@ -134,6 +155,15 @@ class History:
     def logs(self) -> Mapping[str, Sequence[Seen]]:
         """By job that is stored: its whole log."""
         return {each.job: self.views.get((AUDIT, each.job), ()) for each in self.of(Stored)}
+
+    @cached_property
+    def requests(self) -> Mapping[int, Sequence[Sent]]:
+        """By request: the calls for it."""
+        found: defaultdict[int, list[Sent]] = defaultdict(list)
+        for sent in self.of(Sent):
+            if sent.request is not None:
+                found[sent.request].append(sent)
+        return found
 
     @cached_property
     def answers(self) -> Mapping[int, Sequence[Answered | Unanswered]]:

@@ -8,7 +8,7 @@ histories that are written by hand (`test_laws.py`).
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 
 from tests.chaos.history import (
@@ -26,7 +26,10 @@ from tests.chaos.history import (
 
 Law = Callable[[History], Iterator[str]]
 BAND = "band.completed"
+IMAGE = "image.completed"
 REFUSALS = frozenset({429, 503})
+AT_THE_DOOR = frozenset({"queue_full", "rate_limit_exceeded", "deadline_unattainable"})
+"""Codes that no job ends with."""
 ABANDONED_SECONDS = 6.0
 """After which nobody draws for a caller who hung up: the gateway may have been killed at that very
 moment, then its word for the job lapses first. Longer than the attendance in `stack.py` and the
@@ -75,7 +78,7 @@ def watchers_see_the_log(history: History) -> Iterator[str]:
 
 def draws_what_it_always_draws(history: History) -> Iterator[str]:
     """Promise 3: the (image, band, token digest) triples are those of an undisturbed run, and a
-    job that is completed has all of them."""
+    job that is completed has all of them, up to where each image says that it ends."""
     expected: defaultdict[str, set[tuple[int, int, str]]] = defaultdict(set)
     for each in history.of(Undisturbed):
         expected[each.shape].add((each.image, each.band, each.digest))
@@ -86,34 +89,115 @@ def draws_what_it_always_draws(history: History) -> Iterator[str]:
             for seen in log
             if seen.name == BAND
         }
-        whole = log[-1:] and log[-1].name == "job.completed"
-        if not drawn <= expected[stored.shape] or (whole and drawn != expected[stored.shape]):
-            yield f"job {stored.job} ({stored.shape}) drew {drawn ^ expected[stored.shape]} apart"
+        wanted = expected[stored.shape]
+        if log[-1:] and log[-1].name == "job.completed":
+            ends = _ends(log)
+            missing = {each for each in wanted if each[1] < ends.get(each[0], 99)} - drawn
+        else:
+            missing = set()
+        if missing or not drawn <= wanted:
+            apart = missing | (drawn - wanted)
+            yield f"job {stored.job} ({stored.shape}) drew {apart} apart"
+
+
+def images_say_how_far_they_came(history: History) -> Iterator[str]:
+    """A deadline or a brownout takes bands from the end of an image: it says how many it has, in
+    the log and in the answer alike, and only where the request allows it."""
+    full = Counter((each.shape, each.image) for each in history.of(Undisturbed))
+    for stored in history.of(Stored):
+        log = history.logs[stored.job]
+        drawn = _bands(log)
+        takeovers = sum(seen.name == "job.started" for seen in log) - 1
+        for image, end in _ends(log).items():
+            has = len(drawn.get(image, ()))
+            # Whoever takes over late may get less far than what its predecessor had logged.
+            if not 0 < end <= has or (end < has and not takeovers):
+                yield f"job {stored.job}: image {image} says {end} bands, its log has {has}"
+        for sent in history.requests.get(stored.request, ())[:1]:
+            yield from _bands_that_are_missed(sent, stored, log, full)
+            yield from _answers_apart(history, stored, _ends(log))
+
+
+def _bands_that_are_missed(
+    sent: Sent, stored: Stored, log: Sequence[Seen], full: Counter[tuple[str, int]]
+) -> Iterator[str]:
+    for seen in log:
+        if seen.name != IMAGE:
+            continue
+        shed, image = seen.data["shed"], seen.data["image_index"]
+        short = seen.data["bands_completed"] < full[stored.shape, image]
+        if shed and sent.brownout == "never":
+            yield f"job {stored.job} allows no brownout, image {image} was shed"
+        if short and not shed and sent.deadline_ms is None:
+            yield f"job {stored.job} has no deadline, image {image} lacks bands"
+
+
+def _answers_apart(history: History, stored: Stored, ends: Mapping[int, int]) -> Iterator[str]:
+    for sent in history.requests[stored.request]:
+        for answer in history.answers.get(sent.op, ()):
+            said = answer.bands_completed if isinstance(answer, Answered) else None
+            if said is not None and dict(enumerate(said)) != ends:
+                yield f"call {answer.op} was told {said} bands, job {stored.job} has {ends}"
+
+
+def variations_keep_their_prefix(history: History) -> Iterator[str]:
+    """The first bands of all variations are those of the one uploaded image, and marked so; no
+    other band is."""
+    uploaded: dict[int, str] = {}
+    for stored in history.of(Stored):
+        keep = next((sent.keep for sent in history.requests.get(stored.request, ())), None) or 0
+        for seen in history.logs[stored.job]:
+            if seen.name != BAND:
+                continue
+            band, digest = seen.data["band"], seen.data["token_digest"]
+            if seen.data["kept"] != (band < keep):
+                yield f"job {stored.job} keeps {keep} bands, and {seen.id} says of {band} otherwise"
+            if band < keep and uploaded.setdefault(band, digest) != digest:
+                yield f"job {stored.job}: band {band} is not that of the uploaded image"
 
 
 def every_call_has_one_outcome(history: History) -> Iterator[str]:
-    """Promise 4: accepted + refused + unknown = sent."""
+    """Promise 4: no call is left open, and none is answered twice."""
     calls = {sent.op for sent in history.of(Sent)}
     for op in calls | set(history.answers):
         if op not in calls or len(history.answers.get(op, ())) != 1:
             yield f"call {op} has the outcomes {history.answers.get(op, ())}"
 
 
-def no_job_without_a_call(history: History) -> Iterator[str]:
-    """Promise 4, from the other side: what is stored was accepted, or may have been."""
-    claimed = {answer.job for answer in history.of(Answered)}
-    unclaimed = [each.job for each in history.of(Stored) if each.job not in claimed]
-    doors = {sent.op: sent.door for sent in history.of(Sent)}
-    # An error may be the job's own end, and does not name it.
-    possible = sum(
-        doors[record.op] == "attached"
-        for answers in history.answers.values()
-        for record in answers
-        if record.op in doors
-        and (isinstance(record, Unanswered) or (record.job is None and record.status >= 400))
-    )
-    if len(unclaimed) > possible:
-        yield f"{len(unclaimed)} jobs belong to {possible} calls at most: {unclaimed}"
+def each_job_has_its_request(history: History) -> Iterator[str]:
+    """Promise 4, from the other side: what is stored was asked for, by exactly one request, and is
+    the job that the request's answers name."""
+    owners: dict[int, str] = {}
+    for stored in history.of(Stored):
+        calls = history.requests.get(stored.request, ())
+        if not calls or calls[0].shape != stored.shape:
+            yield f"job {stored.job} ({stored.shape}) belongs to no request"
+        if stored.request in owners:
+            yield f"request {stored.request} became {owners[stored.request]} and {stored.job}"
+        owners[stored.request] = stored.job
+    for request, calls in history.requests.items():
+        for answer in _answers(history, calls):
+            if answer.job is not None and answer.job != owners.get(request):
+                yield f"request {request} was answered with {answer.job}, which is not its job"
+
+
+def a_refusal_leaves_no_job(history: History) -> Iterator[str]:
+    """Promise 4: what was refused at the door never runs."""
+    stored = {each.request: each.job for each in history.of(Stored)}
+    for request, calls in history.requests.items():
+        codes = [answer.code for answer in _answers(history, calls)]
+        # A call of unknown outcome may have made the job before another one was refused.
+        if len(codes) == len(calls) and set(codes) <= AT_THE_DOOR and request in stored:
+            yield f"request {request} was refused ({codes}) and became {stored[request]}"
+
+
+def the_counts_add_up(history: History) -> Iterator[str]:
+    """Promise 4: accepted + refused + unknown = sent, completed + failed + cancelled = accepted."""
+    found = counts(history)
+    if found["accepted"] + found["refused"] + found["unknown"] != found["sent"]:
+        yield f"of the requests: {found}"
+    if found["completed"] + found["failed"] + found["cancelled"] != found["accepted"]:
+        yield f"of the jobs: {found}"
 
 
 def a_key_is_one_job(history: History) -> Iterator[str]:
@@ -144,7 +228,7 @@ def refusals_say_when(history: History) -> Iterator[str]:
 def what_is_not_wanted_stops(history: History) -> Iterator[str]:
     """Promise 5: at most one more band of each image after a cancellation was confirmed, or after
     the caller of an attached job has been gone for long enough."""
-    targets = {sent.op: sent.job for sent in history.of(Sent) if sent.door == "cancel"}
+    targets = {sent.op: sent.job for sent in history.of(Sent) if sent.call == "cancel"}
     unwanted = {each.job: each.at + ABANDONED_SECONDS for each in history.of(Left)}
     for answer in history.of(Answered):
         if (job := targets.get(answer.op)) is not None and answer.status < 300:
@@ -181,8 +265,12 @@ ALWAYS: Sequence[Law] = (
     bands_come_in_order_and_once,
     watchers_see_the_log,
     draws_what_it_always_draws,
+    images_say_how_far_they_came,
+    variations_keep_their_prefix,
     every_call_has_one_outcome,
-    no_job_without_a_call,
+    each_job_has_its_request,
+    a_refusal_leaves_no_job,
+    the_counts_add_up,
     a_key_is_one_job,
     refusals_say_when,
     what_is_not_wanted_stops,
@@ -219,20 +307,32 @@ def _fact(seen: Seen) -> tuple[str, str, object, object, object]:
     return seen.id, seen.name, data.get("image_index"), data.get("band"), data.get("token_digest")
 
 
+def _ends(log: Sequence[Seen]) -> dict[int, int]:
+    """By image that is complete: the bands that it says it has."""
+    return {s.data["image_index"]: s.data["bands_completed"] for s in log if s.name == IMAGE}
+
+
+def _answers(history: History, calls: Sequence[Sent]) -> list[Answered]:
+    """Those of them that were answered, with the answers."""
+    outcomes = [each for sent in calls for each in history.answers.get(sent.op, ())]
+    return [each for each in outcomes if isinstance(each, Answered)]
+
+
 def counts(history: History) -> Counter[str]:
-    """Of all calls for a job, and how the stored jobs ended."""
+    """Of all requests, of which an accepted one has a job, and how the jobs have ended.
+
+    An error is a refusal if no job came of it; otherwise it tells of the job's own end.
+    """
+    stored = {each.request for each in history.of(Stored)}
     found: Counter[str] = Counter()
-    for sent in history.of(Sent):
-        if sent.door == "cancel":
-            continue
+    for request, calls in history.requests.items():
+        answers = _answers(history, calls)
         found["sent"] += 1
-        for outcome in history.answers.get(sent.op, ()):
-            if isinstance(outcome, Unanswered):
-                found["unknown"] += 1
-            elif outcome.status < 300:
-                found["accepted"] += 1
-            else:
-                found["refused or failed"] += 1
+        found[f"over {calls[0].door}"] += 1
+        if request in stored or any(answer.job is not None for answer in answers):
+            found["accepted"] += 1
+        else:
+            found["refused" if answers else "unknown"] += 1
     found.update(each.state for each in history.of(Stored))
     return found
 

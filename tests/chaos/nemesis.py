@@ -12,9 +12,10 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
+from tests.chaos.deaf_callers import stop_reading
 from tests.chaos.history import Fault
 from tests.chaos.proxy import Proxy
-from tests.chaos.stack import LEASE_SECONDS, ChaosStack, Part
+from tests.chaos.stack import LEASE_SECONDS, ChaosStack, Part, until_ready
 
 REST_SECONDS = (0.3, 1.5)
 """Between two faults."""
@@ -93,6 +94,14 @@ async def kill_gateway(stack: ChaosStack, rng: random.Random) -> str:
 
 async def stop_gateway(stack: ChaosStack, rng: random.Random) -> str:
     return await _terminate(rng.choice(stack.gateways), rng)
+
+
+async def restart_rolling(stack: ChaosStack, rng: random.Random) -> str:
+    """A new version: every gateway, then every worker, each when the one before is back."""
+    for part in [*stack.gateways, *stack.workers]:
+        await _terminate(part, rng)
+        await until_ready(stack)
+    return "all gateways, then all workers"
 
 
 async def pause_gateway(stack: ChaosStack, rng: random.Random) -> str:
@@ -207,7 +216,9 @@ FAKE: Mapping[str, Harm] = {
         jump_clock,
         kill_gateway,
         stop_gateway,
+        restart_rolling,
         pause_gateway,
+        stop_reading,
         kill_redis,
         stop_redis,
         pause_redis,

@@ -16,11 +16,12 @@ import httpx
 from redis.asyncio import Redis
 
 from tests.chaos import history as histories
-from tests.chaos.clients import SHAPES, Clients
-from tests.chaos.history import AUDIT, Fault, History, Seen, Stored, Undisturbed
+from tests.chaos.clients import Clients
+from tests.chaos.history import AUDIT, Fault, History, Seen, Stalled, Stored, Undisturbed
 from tests.chaos.laws import ALWAYS, SIGNED, counts, violations
 from tests.chaos.nemesis import Harm, do_harm
 from tests.chaos.stack import ChaosStack, StackOptions, running, until_ready
+from tests.chaos.wishes import SHAPES, START_WITHIN_MS
 
 QUIET_SECONDS = 90.0
 """By when all jobs must have ended after the last fault."""
@@ -48,20 +49,30 @@ class Report:
 
     def text(self) -> str:
         """Counts, recovery by kind of fault, and what is wrong."""
-        found = counts(self.history)
-        outcomes = ", ".join(f"{name} {number}" for name, number in found.items())
-        lines = [f"{self.seconds:.0f} s; calls and jobs: {outcomes}"]
-        recovery: defaultdict[str, list[float]] = defaultdict(list)
-        for fault in self.history.of(Fault):
-            recovery[fault.kind].append(fault.recovered - fault.over)
-        for kind, seconds in sorted(recovery.items()):
-            middle = sorted(seconds)[len(seconds) // 2]
-            lines.append(
-                f"{kind:18} {len(seconds):3} times; drew again after {middle:.1f} s, "
-                f"{max(seconds):.1f} s at most"
-            )
+        lines = [f"{self.seconds:.0f} s", *self._counts(), *self._recovery()]
         lines += [f"history: {self.file}", f"{len(self.violations)} violations"]
         return "\n".join([*lines, *self.violations[:20]])
+
+    def _counts(self) -> Sequence[str]:
+        found = counts(self.history)
+        stalls = len(self.history.of(Stalled))
+        return (
+            "{sent} requests ({over http} over http, {over grpc} over grpc) = {accepted} accepted"
+            " + {refused} refused + {unknown} unknown".format_map(found),
+            "{accepted} accepted = {completed} completed + {failed} failed"
+            " + {cancelled} cancelled".format_map(found),
+            f"callers of the load paused reading {stalls} times",
+        )
+
+    def _recovery(self) -> Sequence[str]:
+        by_kind: defaultdict[str, list[float]] = defaultdict(list)
+        for fault in self.history.of(Fault):
+            by_kind[fault.kind].append(fault.recovered - fault.over)
+        return [
+            f"{kind:18} {len(seconds):3} times; drew again after "
+            f"{sorted(seconds)[len(seconds) // 2]:.1f} s, {max(seconds):.1f} s at most"
+            for kind, seconds in sorted(by_kind.items())
+        ]
 
 
 async def run(plan: Plan, options: StackOptions) -> Report:
@@ -70,7 +81,7 @@ async def run(plan: Plan, options: StackOptions) -> Report:
     file = options.folder / "history.jsonl"
     began = time.monotonic()
     async with running(options) as stack:
-        clients = Clients(stack.urls, random.Random(rng.getrandbits(64)))
+        clients = Clients(stack.urls, stack.grpc_addresses, random.Random(rng.getrandbits(64)))
         callers: list[asyncio.Task[None]] = []
         try:
             await _undisturbed(clients)
@@ -106,26 +117,24 @@ async def run(plan: Plan, options: StackOptions) -> Report:
 
 async def _undisturbed(clients: Clients) -> None:
     """Every request once, while all is well."""
-    for shape in SHAPES:
-        job = await clients.create(shape)
-        assert job is not None, "refused before the first fault"
-        await clients.watch(job, name="undisturbed")
-        for seen in [each for each in clients.records if isinstance(each, Seen)]:
-            if seen.job == job and seen.name == "band.completed":
-                data = seen.data
-                band = Undisturbed(
-                    shape=shape,
-                    image=data["image_index"],
-                    band=data["band"],
-                    digest=data["token_digest"],
-                )
-                clients.records.append(band)
+    jobs = await asyncio.gather(*(clients.undisturbed(shape) for shape in SHAPES))
+    shapes = dict(zip(jobs, SHAPES, strict=True))
+    for seen in [each for each in clients.records if isinstance(each, Seen)]:
+        if seen.name == "band.completed":
+            data = seen.data
+            band = Undisturbed(
+                shape=shapes[seen.job],
+                image=data["image_index"],
+                band=data["band"],
+                digest=data["token_digest"],
+            )
+            clients.records.append(band)
 
 
 async def _recovered(stack: ChaosStack, clients: Clients) -> None:
     await until_ready(stack)
     async with asyncio.timeout(QUIET_SECONDS):
-        while not await clients.attached(next(iter(SHAPES))):
+        while not await clients.draws():
             await asyncio.sleep(0.1)
 
 
@@ -144,12 +153,15 @@ async def _audit(stack: ChaosStack, clients: Clients) -> None:
                     await asyncio.sleep(0.2)
     finally:
         await redis.aclose()
-    shapes = {(each["class_label"], each["seed"]): name for name, each in SHAPES.items()}
+    shapes = {(each.class_label, each.seed, each.keep): name for name, each in SHAPES.items()}
     async with httpx.AsyncClient(base_url=stack.urls[0], timeout=30) as http:
         for job in await _stored(stack):
             status = json.loads((await http.get(f"/v1/jobs/{job}")).content)
-            shape = shapes[status["class_label"], status["seed"]]
-            clients.records.append(Stored(job=job, state=status["state"], shape=shape))
+            shape = shapes[status["class_label"], status["seed"], status["keep_bands"]]
+            request = status["start_within_ms"] - START_WITHIN_MS
+            clients.records.append(
+                Stored(job=job, state=status["state"], shape=shape, request=request)
+            )
             await clients.watch(job, name=AUDIT, seconds=AUDIT_SECONDS)
 
 

@@ -31,6 +31,9 @@ _SETTINGS = {
     "NFIG_REQUEST_TIMEOUT_SECONDS": 60,
     "NFIG_MAX_GENERATIONS": 8,
     "NFIG_MAX_QUEUE_DEPTH": 60,
+    # One band at most: a job has to last for long enough to meet a fault.
+    "NFIG_BROWNOUT_MIN_BANDS": 4,
+    "NFIG_BROWNOUT_TARGET_SECONDS": 0.1,
 }
 
 
@@ -97,6 +100,7 @@ class ChaosStack:
     gateways: Sequence[Part]
     workers: Sequence[Part]
     urls: Sequence[str]
+    grpc_addresses: Sequence[str]
     redis_url: str
     """Past the proxy, for what is asked behind everybody's back."""
     triton: Part | None = None
@@ -132,10 +136,10 @@ async def running(options: StackOptions) -> AsyncIterator[ChaosStack]:
             settings["NFIG_TRITON_URL"] = f"{HOST}:{await triton_proxy.start()}"
             settings["NFIG_CARD"] = str(options.repository / "model.json")
             stop.push_async_callback(triton_proxy.close)
-        ports = [free_port(), free_port()]
+        ports = [(free_port(), free_port()) for _ in range(2)]
         gateways = [
-            part(f"gateway-{index}", _gateway(logs, settings, index, port))
-            for index, port in enumerate(ports)
+            part(f"gateway-{index}", _gateway(logs, settings, index, both))
+            for index, both in enumerate(ports)
         ]
         workers = [
             part(f"worker-{index}", _worker(logs, settings, index, options)) for index in range(2)
@@ -146,7 +150,8 @@ async def running(options: StackOptions) -> AsyncIterator[ChaosStack]:
             proxy=proxy,
             gateways=gateways,
             workers=workers,
-            urls=[f"http://{HOST}:{each}" for each in ports],
+            urls=[f"http://{HOST}:{each}" for each, _ in ports],
+            grpc_addresses=[f"{HOST}:{each}" for _, each in ports],
             redis_url=f"redis://{HOST}:{port}/0",
             triton=triton,
             triton_proxy=triton_proxy,
@@ -187,13 +192,15 @@ def _triton(repository: Path, logs: Path, proxy: Proxy) -> Begin:
     return begin
 
 
-def _gateway(logs: Path, settings: Mapping[str, str], index: int, port: int) -> Begin:
+def _gateway(logs: Path, settings: Mapping[str, str], index: int, ports: tuple[int, int]) -> Begin:
+    doors = {"NFIG_PORT": str(ports[0]), "NFIG_GRPC_PORT": str(ports[1])}
+
     def begin(start: int) -> Child:
         return start_process(
             f"gateway-{index}",
             [sys.executable, "-m", "service.gateway"],
             log=logs / f"gateway-{index}-{start}.log",
-            environment={**settings, "NFIG_HOST": HOST, "NFIG_PORT": str(port)},
+            environment={**settings, **doors, "NFIG_HOST": HOST},
         )
 
     return begin

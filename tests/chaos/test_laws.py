@@ -25,13 +25,13 @@ from tests.chaos.history import (
 )
 from tests.chaos.laws import violations
 
-JOB, GONE = "job", "gone"
+JOB, GONE, SHORT = "job", "gone", "short"
 DIGESTS = ["a", "b", "c"]
 W1, W1_AGAIN, W2 = 1.000001, 1.000002, 1002.000001
 Records = list[Record]
 
 
-def log(job: str, watcher: str, *, bands: int, end: str) -> list[Record]:
+def log(job: str, watcher: str, *, bands: int, end: str, kept: int = 0) -> list[Record]:
     """Taken over after the first band."""
 
     def seen(number: int, name: str, **data: object) -> Seen:
@@ -39,7 +39,9 @@ def log(job: str, watcher: str, *, bands: int, end: str) -> list[Record]:
 
     def band(number: int, index: int, writer: float) -> Seen:
         data = {"image_index": 0, "band": index, "token_digest": DIGESTS[index], "seconds": writer}
-        return seen(number, "band.completed", **data)
+        return seen(number, "band.completed", **data, kept=index < kept)
+
+    image = seen(8, "image.completed", image_index=0, bands_completed=bands, shed=False)
 
     events = [
         seen(1, "job.queued"),
@@ -47,6 +49,7 @@ def log(job: str, watcher: str, *, bands: int, end: str) -> list[Record]:
         band(3, 0, W1),
         seen(4, "job.started", attempt=2),
         *(band(4 + index, index, W2) for index in range(1, bands)),
+        *([image] if end == "job.completed" else []),
         seen(9, end),
     ]
     return list(events)
@@ -56,23 +59,37 @@ def whole() -> Records:
     return [
         *(Undisturbed(shape="s", image=0, band=k, digest=d) for k, d in enumerate(DIGESTS)),
         # A native job whose first answer was lost, and one refusal.
-        Sent(op=1, at=0.1, door="native", shape="s", key="k"),
+        Sent(op=1, at=0.1, door="http", call="native", request=1, shape="s", key="k"),
         Unanswered(op=1, at=0.2, error="broken"),
-        Sent(op=2, at=0.3, door="native", shape="s", key="k"),
+        Sent(op=2, at=0.3, door="http", call="native", request=1, shape="s", key="k"),
         Answered(op=2, at=0.4, status=202, job=JOB),
-        Sent(op=3, at=0.5, door="attached", shape="s"),
+        Sent(op=3, at=0.5, door="grpc", call="attached", request=2, shape="s"),
         Answered(op=3, at=0.6, status=503, code="queue_full", has_retry_after=True),
         # A caller who leaves, and a cancellation of what is over.
-        Sent(op=4, at=0.7, door="attached", shape="s"),
+        Sent(op=4, at=0.7, door="grpc", call="attached", request=3, shape="s"),
         Answered(op=4, at=0.8, status=200, job=GONE),
         Left(at=0.9, job=GONE),
-        Sent(op=5, at=9.5, door="cancel", job=JOB),
+        Sent(op=5, at=9.5, door="http", call="cancel", job=JOB),
         Answered(op=5, at=9.6, status=200),
+        # A variation that had a deadline.
+        Sent(
+            op=6,
+            at=0.1,
+            door="http",
+            call="attached",
+            request=4,
+            shape="s",
+            keep=1,
+            deadline_ms=900,
+        ),
+        Answered(op=6, at=9.2, status=200, job=SHORT, bands_completed=[2]),
         *log(JOB, "w", bands=3, end="job.completed")[:5],
         *log(JOB, AUDIT, bands=3, end="job.completed"),
         *log(GONE, AUDIT, bands=2, end="job.cancelled"),
-        Stored(job=JOB, state="completed", shape="s"),
-        Stored(job=GONE, state="cancelled", shape="s"),
+        *log(SHORT, AUDIT, bands=2, end="job.completed", kept=1),
+        Stored(job=JOB, state="completed", shape="s", request=1),
+        Stored(job=GONE, state="cancelled", shape="s", request=3),
+        Stored(job=SHORT, state="completed", shape="s", request=4),
         Fault(at=2.0, kind="kill-worker", target="worker-0", over=3.0, recovered=4.0),
     ]
 
@@ -158,10 +175,71 @@ def call_with_two_outcomes(records: Records) -> None:
 
 
 def job_of_nobody(records: Records) -> None:
-    # One may be the job of the refused call, which could be the job's own failure.
-    for job in ("one", "two"):
-        records += [*log(job, AUDIT, bands=1, end="job.cancelled")]
-        records.append(Stored(job=job, state="cancelled", shape="s"))
+    place = find(records, Stored, job=JOB)
+    records[place] = Stored(job=JOB, state="completed", shape="s", request=9)
+
+
+def job_of_another_shape(records: Records) -> None:
+    place = find(records, Stored, job=JOB)
+    records[place] = Stored(job=JOB, state="completed", shape="t", request=1)
+
+
+def two_jobs_of_a_request(records: Records) -> None:
+    records += [*log("twin", AUDIT, bands=1, end="job.cancelled")]
+    records.append(Stored(job="twin", state="cancelled", shape="s", request=1))
+
+
+def answered_with_another_job(records: Records) -> None:
+    place = find(records, Answered, op=2)
+    records[place] = Answered(op=2, at=0.4, status=202, job=GONE)
+
+
+def refused_and_run(records: Records) -> None:
+    records += [*log("ghost", AUDIT, bands=1, end="job.cancelled")]
+    records.append(Stored(job="ghost", state="cancelled", shape="s", request=2))
+
+
+def job_without_end(records: Records) -> None:
+    place = find(records, Stored, job=JOB)
+    records[place] = Stored(job=JOB, state="running", shape="s", request=1)
+
+
+def image_that_says_too_little(records: Records) -> None:
+    del records[audit(records, "job.started", 1)]
+    change(records, audit(records, "image.completed"), bands_completed=2)
+
+
+def image_that_says_too_much(records: Records) -> None:
+    change(records, audit(records, "image.completed", job=SHORT), bands_completed=3)
+
+
+def bands_missed_for_no_reason(records: Records) -> None:
+    place = find(records, Sent, op=6)
+    records[place] = replace(records[place], deadline_ms=None)
+
+
+def shed_without_leave(records: Records) -> None:
+    change(records, audit(records, "image.completed"), shed=True)
+
+
+def answer_that_says_otherwise(records: Records) -> None:
+    place = find(records, Answered, op=6)
+    records[place] = replace(records[place], bands_completed=[3])
+
+
+def prefix_not_kept(records: Records) -> None:
+    change(records, audit(records, "band.completed", job=SHORT), kept=False)
+
+
+def kept_for_no_reason(records: Records) -> None:
+    change(records, audit(records, "band.completed", job=JOB), kept=True)
+
+
+def prefix_of_another_image(records: Records) -> None:
+    records.append(Sent(op=7, at=0.1, door="http", call="attached", request=5, shape="s", keep=1))
+    records += [*log("other", AUDIT, bands=2, end="job.cancelled", kept=1)]
+    records.append(Stored(job="other", state="cancelled", shape="s", request=5))
+    change(records, audit(records, "band.completed", job="other"), token_digest="z")
 
 
 def second_job_of_a_key(records: Records) -> None:
@@ -217,7 +295,21 @@ def zombie(records: Records) -> None:
         (band_missing_at_the_end, "draws_what_it_always_draws"),
         (call_without_outcome, "every_call_has_one_outcome"),
         (call_with_two_outcomes, "every_call_has_one_outcome"),
-        (job_of_nobody, "no_job_without_a_call"),
+        (job_of_nobody, "each_job_has_its_request"),
+        (job_of_another_shape, "each_job_has_its_request"),
+        (two_jobs_of_a_request, "each_job_has_its_request"),
+        (answered_with_another_job, "each_job_has_its_request"),
+        (refused_and_run, "a_refusal_leaves_no_job"),
+        (job_without_end, "the_counts_add_up"),
+        (two_jobs_of_a_request, "the_counts_add_up"),
+        (image_that_says_too_little, "images_say_how_far_they_came"),
+        (image_that_says_too_much, "images_say_how_far_they_came"),
+        (bands_missed_for_no_reason, "images_say_how_far_they_came"),
+        (shed_without_leave, "images_say_how_far_they_came"),
+        (answer_that_says_otherwise, "images_say_how_far_they_came"),
+        (prefix_not_kept, "variations_keep_their_prefix"),
+        (kept_for_no_reason, "variations_keep_their_prefix"),
+        (prefix_of_another_image, "variations_keep_their_prefix"),
         (second_job_of_a_key, "a_key_is_one_job"),
         (key_without_answer, "a_key_is_one_job"),
         (refusal_without_time, "refusals_say_when"),

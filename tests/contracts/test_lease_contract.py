@@ -44,14 +44,21 @@ async def test_a_lapsed_lease_is_taken_over_and_its_holder_fenced_off(queue: Job
 
 
 async def test_a_lapsed_lease_is_found_among_many_that_are_held(new_queue: NewQueue) -> None:
-    queue = new_queue(QueueLimits(lease_seconds=1.0))
+    queue = new_queue(QueueLimits(lease_seconds=2.0))
     jobs = [await queue.submit(request_of()) for _ in range(40)]
-    leases = await queue.lease("holder", model="fake", count=40, wait_seconds=0)
-    await asyncio.sleep(0.6)
-    for lease in leases[:-1]:
-        await queue.renew(lease)
-    await asyncio.sleep(0.6)
+    *held, _ = await queue.lease("holder", model="fake", count=40, wait_seconds=0)
+
+    async def hold() -> None:
+        # All the time, as a worker does: on a busy machine one round of it may take long.
+        while True:
+            for lease in held:
+                await queue.renew(lease)
+            await asyncio.sleep(0.1)
+
+    holding = asyncio.create_task(hold())
+    await asyncio.sleep(2.2)
     (taken,) = await queue.lease("next", model="fake", count=3, wait_seconds=0)
+    holding.cancel()
     assert taken.job.id == jobs[-1].id
 
 

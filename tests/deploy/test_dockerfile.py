@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import subprocess
@@ -10,9 +9,9 @@ import sys
 import sysconfig
 from importlib import metadata
 from pathlib import Path
+from types import ModuleType
 
 import pytest
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
@@ -40,42 +39,11 @@ print(json.dumps("torch" in sys.modules))
 """
 
 
-def image_requirements(target: str) -> list[str]:
-    path = ROOT / ".ci" / "image_requirements.py"
-    spec = importlib.util.spec_from_file_location("image_requirements", path)
-    assert spec is not None and spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    found: list[str] = module.requirements(target)
-    return found
-
-
-def closure(texts: list[str]) -> set[str]:
-    """Names of the installed distributions that these requirements bring, with what those need."""
-    found: set[str] = set()
-    waiting = [(Requirement(text), "") for text in texts]
-    seen: set[tuple[str, frozenset[str]]] = set()
-    while waiting:
-        wanted, extra = waiting.pop()
-        if wanted.marker is not None and not wanted.marker.evaluate({"extra": extra}):
-            continue
-        name = canonicalize_name(wanted.name)
-        if (name, frozenset(wanted.extras)) in seen:
-            continue
-        seen.add((name, frozenset(wanted.extras)))
-        found.add(name)
-        try:
-            needs = metadata.requires(name) or []
-        except metadata.PackageNotFoundError:
-            continue
-        extras = ["", *wanted.extras]
-        waiting += [(Requirement(need), each) for need in needs for each in extras]
-    return found
-
-
 @pytest.mark.parametrize("target", ENTRY_POINTS)
-def test_what_a_target_installs_is_enough_for_its_entry_point(target: str, tmp_path: Path) -> None:
-    distributions = closure(image_requirements(target))
+def test_what_a_target_installs_is_enough_for_its_entry_point(
+    target: str, tmp_path: Path, sbom: ModuleType
+) -> None:
+    distributions = sbom.closure(sbom.requirements(target))
     absent = [
         module
         for module, of in metadata.packages_distributions().items()

@@ -25,7 +25,8 @@ TINY = ModelConfig(
         channel_multipliers=(1, 1),
         patch_side=2,
     ),
-    transformer=TransformerConfig(depth=1, width=16, num_heads=2, num_classes=2),
+    # The model gets as many classes as the data has.
+    transformer=TransformerConfig(depth=1, width=16, num_heads=2, num_classes=7),
 )
 
 
@@ -55,8 +56,11 @@ def test_a_model_is_trained_published_and_sampled_from(
     nfig("train", "tokenizer", *common, "--run", "a", "--out", tokenizer)
     nfig(
         *("train", "transformer", *common),
-        *("--tokenizer", tokenizer, "--run", "b", "--out", model),
+        *("--tokenizer", tokenizer, "--run", "b", "--out", model, "--name", "mine"),
     )
+    config = checkpoint.load(model).config
+    assert (config.name, config.class_names) == ("mine", ("cat", "dog"))
+    assert config.transformer.num_classes == 2
     card = (model / checkpoint.CARD).read_text()
     assert "Drawn by chance." in card
     assert checkpoint.digest(model) in card

@@ -2,6 +2,7 @@
 
 import { Api } from "./api.js";
 import { callText } from "./calls.js";
+import { classChoices } from "./chooser.js";
 import { applyEvent, expectedCount, isOver, newDrawing, pictured, shownCount } from "./drawing.js";
 import { Pictures } from "./pictures.js";
 import { Playback } from "./playback.js";
@@ -35,12 +36,11 @@ async function listModels() {
 async function chooseModel() {
   page.model = await api.model(at("model").value);
   at("guidance").value = page.model.defaults.guidance_scale;
-  const names = page.model.class_names;
-  const chips = names.map((name, index) => {
-    const input = element("input", { type: "radio", name: "class", value: index, checked: index === 0 });
-    return element("label", {}, [input, name.replaceAll("_", " ")]);
-  });
-  at("classes").replaceChildren(...chips);
+  const { id, class_names: names, bands } = page.model;
+  const sprite = page.gateway.class_pictures.includes(id) ? `playground/classes/${id}.webp` : null;
+  at("classes").replaceChildren(...classChoices(names, sprite));
+  at("keep").max = bands;
+  at("keep").value = Math.floor(bands / 2);
 }
 
 function rollSeed() {
@@ -82,6 +82,7 @@ async function draw({ original = null, keepBands = null } = {}) {
   });
   showImages(request.count);
   render();
+  at("stage").scrollIntoView({ block: "nearest" });
   const drawing = page.drawing;
   const opening = new AbortController();
   try {
@@ -196,8 +197,9 @@ function render() {
 }
 
 function film(drawing, index, shown) {
-  const shownBands = drawing.images[index].bands.filter((band) => band?.isLoaded && band.band <= Math.max(shown, page.playback.isFollowing ? shown : Infinity));
-  return shownBands.map((band) => {
+  const last = page.playback.isFollowing ? shown : Infinity;
+  const frames = drawing.images[index].bands.filter((band) => band?.isLoaded && band.band <= last);
+  return frames.map((band) => {
     const image = element("img", { src: page.pictures.get(band.picture).url, alt: "" });
     image.className = band.band === shown ? "shown" : "";
     image.addEventListener("click", () => page.playback.goTo(band.band));
@@ -213,7 +215,6 @@ function showPicture(drawing, band, shown) {
   at("download").href = url;
   const stage = band.isFinal ? "" : `-band-${band.band}`;
   at("download").download = `${className}-${seed}${stage}.png`;
-  at("keep").max = bands;
   at("kept").textContent = at("keep").value;
 }
 
@@ -223,16 +224,18 @@ function renderCall() {
   const bands = count < drawing.request.bands ? count : null;
   const place = { bands, origin: location.origin, gateway: page.gateway };
   at("call").textContent = callText(at("language").value, drawing.request, place);
+  at("copied").textContent = "";
 }
 
 function statusText(drawing, index, shown) {
-  if (page.isLost && !isOver(drawing)) return "Connection lost; it is made again, and nothing is missed.";
+  const isStopped = page.stoppedAt === drawing;
+  if (page.isLost && !isOver(drawing) && !isStopped) return "Connection lost; it is made again, and nothing is missed.";
   if (drawing.state === "failed") return "The drawing failed.";
   if (shown < 0) return drawing.state === "queued" ? "Waiting for a worker." : "Drawing.";
   const { seconds, kept } = drawing.images[index].bands[shown];
   const took = kept ? "kept" : `${(seconds * 1000).toFixed(1)} ms`;
   const said = `Band ${shown} of 0 to ${expectedCount(drawing, index) - 1}: ${took}.`;
-  if (page.stoppedAt === drawing) return `${said} Stopped; what had arrived is kept.`;
+  if (isStopped) return `${said} Stopped; what had arrived is kept.`;
   const isWhole = shownCount(drawing, index) === expectedCount(drawing, index);
   const isDone = isOver(drawing) && isWhole && !page.playback.hasMore;
   return isDone ? `${said} All in ${drawing.elapsedMs.toFixed(0)} ms, seed ${drawing.request.seed}.` : said;
@@ -266,7 +269,10 @@ function listen() {
   on("image", "change", () => step(page.drawing));
   on("keep", "input", () => (at("kept").textContent = at("keep").value));
   on("language", "change", renderCall);
-  on("copy", "click", () => navigator.clipboard.writeText(at("call").textContent));
+  on("copy", "click", async () => {
+    await navigator.clipboard.writeText(at("call").textContent);
+    at("copied").textContent = "Copied.";
+  });
   on("key", "change", () => {
     sessionStorage.setItem(KEY, at("key").value);
     return listModels();

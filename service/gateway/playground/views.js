@@ -41,7 +41,7 @@ function latencyCell(band, longest) {
 function speedupCell({ kept, speedup }) {
   if (kept) return element("td", { text: "–" });
   const { asPublished, sameCode } = speedup;
-  if (asPublished === null && sameCode === null) return element("td", { text: "not measured" });
+  if (asPublished === null && sameCode === null) return element("td", { className: "none", text: "not measured" });
   const said = (times) => (times === null ? "not measured" : `${times.toFixed(2)}×`);
   return element("td", { text: `${said(asPublished)} / ${said(sameCode)}` });
 }
@@ -71,7 +71,7 @@ export function drawSpectra(svg, powers, { shown, gridSide }) {
 /** What the chart says, in a sentence. */
 export function spectrumText(power, band, gridSide) {
   const radius = radiusOf(power, MOST_POWER);
-  return `Power by cycles per image. After band ${band}, 99 % lies within ${radius}. The dashed line is the limit of its grid, ${gridSide / 2}.`;
+  return `Power by cycles per image. After band ${band}, 99 % lies within ${radius}. The dashed line is the limit of its grid, ${gridSide / 2}; what lies beyond is the decoder's.`;
 }
 
 function shape(name, attributes) {

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import time
 from collections.abc import AsyncGenerator, Mapping
@@ -13,6 +12,7 @@ from typing import Any
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from prometheus_client import Gauge
+from pydantic_core import to_json
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -21,8 +21,6 @@ from service.gateway.rest.connection import ClientGone, while_connected
 
 RECONNECT_MS = (100, 1000)
 """Within which watchers come back elsewhere when this gateway stops."""
-_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
-"""Made once: `json.dumps` makes one per call."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +33,7 @@ class ServerEvent:
     """What a watcher names to go on after this event."""
 
     def encode(self) -> bytes:
-        return format_sse_event(event=self.name, data_str=_JSON.encode(self.data), id=self.id)
+        return format_sse_event(event=self.name, data_str=to_json(self.data).decode(), id=self.id)
 
 
 class EventStream(Response):

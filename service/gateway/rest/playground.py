@@ -7,6 +7,7 @@ other client does.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -60,6 +61,7 @@ class PageFile:
 def router() -> APIRouter:
     routes = APIRouter(include_in_schema=False)
     page_files = _read_files(files("service.gateway") / "playground")
+    pictured_models = _pictured_models(page_files)
 
     @routes.get("/")
     async def page(request: Request) -> Response:
@@ -73,6 +75,7 @@ def router() -> APIRouter:
             "asks_for_keys": services.access.asks_for_keys,
             "max_images": settings.max_images,
             "grpc": door if settings.grpc_port else None,
+            "class_pictures": pictured_models,
         }
 
     @routes.get("/playground/{name:path}")
@@ -95,6 +98,13 @@ def _read_files(folder: Traversable, prefix: str = "") -> dict[str, PageFile]:
         elif (suffix := f".{name.rpartition('.')[2]}") in _MEDIA_TYPES:
             found[name] = _page_file(entry.read_bytes(), _MEDIA_TYPES[suffix])
     return found
+
+
+def _pictured_models(names: Iterable[str]) -> list[str]:
+    """Models by id that have `classes/<id>.webp`: a picture of each class in one row."""
+    folder, suffix = "classes/", ".webp"
+    sprites = [name for name in names if name.startswith(folder) and name.endswith(suffix)]
+    return sorted(name.removeprefix(folder).removesuffix(suffix) for name in sprites)
 
 
 def _page_file(content: bytes, media_type: str) -> PageFile:

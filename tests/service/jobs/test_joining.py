@@ -35,15 +35,26 @@ class HeldRedis:
         self.told_before: dict[int, Entries] = {}
         self.reads = 0
 
-    def client(self) -> HeldRedis:
+    @property
+    def connection_pool(self) -> HeldRedis:
         return self
 
-    async def execute_command(self, *words: Any) -> Any:
+    async def get_connection(self) -> HeldRedis:
+        return self
+
+    async def release(self, connection: HeldRedis) -> None: ...
+
+    async def send_command(self, *words: Any) -> None:
         """The read that waits."""
         streams = words[words.index("STREAMS") + 1 :]
         half = len(streams) // 2
         await self.asked.put(dict(zip(streams[:half], streams[half:], strict=True)))
-        return [(LOG.encode(), await self.answers.get())]
+
+    async def read_response(self) -> Any:
+        found = await self.answers.get()
+        # Flat, as Redis answers: `xread` makes dictionaries of it.
+        flat = [[entry_id, *map(list, fields.items())] for entry_id, fields in found]
+        return [[LOG.encode(), flat]]
 
     async def xread(self, streams: dict[str, str], *, count: int) -> Any:
         self.reads += 1
