@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from structlog.contextvars import get_contextvars
 
@@ -101,7 +101,7 @@ class Admission:
             caller.limits.images_per_request or self._settings.max_images,
         )
         priority = caller.priority(draft.priority, field=draft.name("priority"))
-        request = complete(replace(draft, priority=priority), card, max_images=most)
+        request = complete(draft, card, max_images=most, priority=priority)
         fleet.require_engine(card.id)
         await self._require_time(draft, request, fleet)
         # Last, because nothing here costs as much.

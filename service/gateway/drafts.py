@@ -68,8 +68,13 @@ class Draft:
         return self.names.get(ours, ours)
 
 
-def complete(draft: Draft, card: ModelCard, *, max_images: int) -> GenerationRequest:
-    """The whole request. Raises InvalidRequest that names the field as the caller knows it."""
+def complete(
+    draft: Draft, card: ModelCard, *, max_images: int, priority: Priority = "normal"
+) -> GenerationRequest:
+    """The whole request, of the priority that its caller may have.
+
+    Raises InvalidRequest that names the field as the caller knows it.
+    """
     num_images = _whole(draft, "num_images", default=1, low=1, high=max_images)
     bands = _whole(draft, "bands", default=card.num_bands, low=1, high=card.num_bands)
     num_previews = _whole(draft, "num_previews", default=0, low=0, high=bands - 1)
@@ -89,7 +94,7 @@ def complete(draft: Draft, card: ModelCard, *, max_images: int) -> GenerationReq
         picture_quality=_picture_quality(draft),
         deadline_ms=_limit_ms(draft, "deadline_ms"),
         start_within_ms=_limit_ms(draft, "start_within_ms"),
-        priority=draft.priority or "normal",
+        priority=priority,
         brownout=draft.brownout or "allow",
     )
 
