@@ -1,6 +1,6 @@
 """Photographs the playground for docs/images/: `.venv/bin/python docs/playground_picture.py`.
 
-Starts the whole service with the shipped model, in process. Needs Debian's `chromium`.
+Starts the whole service with the shipped model. Needs Debian's `chromium`.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from playwright.sync_api import Page, ViewportSize, sync_playwright
 
+from service.stack.choice import choose_engine
 from service.stack.progress import Progress
 from service.stack.running import StackOptions, run_stack
 
@@ -38,7 +39,7 @@ def main() -> None:
         sys.exit("no chromium on the path")
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as started:
         options = StackOptions(
-            engine="torch",
+            engine=choose_engine(None).engine,
             checkpoint=ROOT / "checkpoints" / "avatars-64",
             repository=ROOT / "model_repository",
             logs=Path(folder),

@@ -30,8 +30,8 @@ MAX_TEMPERATURE = 100.0
 DEFAULT_PICTURE_QUALITY = 100
 MAX_LIMIT_MS = 24 * 3600 * 1000
 """Of what a caller allows us in time: a day."""
-SHOWN_CHARACTERS = 40
-"""How much of a caller's text an error repeats."""
+COMPARED_CHARACTERS = 40
+"""How much of a caller's text is looked at for what it may have meant."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -137,13 +137,11 @@ def _class_label(draft: Draft, card: ModelCard) -> int:
 
 
 def _unknown_class(name: str, wanted: int | str, card: ModelCard) -> str:
-    shown = str(wanted) if isinstance(wanted, int) else repr(wanted.strip()[:SHOWN_CHARACTERS])
-    if len(shown) > 2 * SHOWN_CHARACTERS:
-        shown = shown[:SHOWN_CHARACTERS] + "..."
-    near = difflib.get_close_matches(str(wanted)[:SHOWN_CHARACTERS], card.class_names, n=1)
+    # What was said is not repeated: errors end up in logs that are not ours, prompts must not.
+    near = difflib.get_close_matches(str(wanted)[:COMPARED_CHARACTERS], card.class_names, n=1)
     guess = f" (did you mean {near[0]!r}?)" if near else ""
     return (
-        f"{name}: {shown} is not a class of model {card.id}{guess}; "
+        f"{name} is not a class of model {card.id}{guess}; "
         f"give an id from 0 to {len(card.class_names) - 1} or an exact name from "
         f"/v1/models/{card.id}"
     )

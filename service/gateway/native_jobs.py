@@ -29,6 +29,7 @@ from service.gateway.access.principal import Principal
 from service.gateway.cards import FleetCache, answered_within
 from service.gateway.drain import Drain, Leaving
 from service.gateway.estimates import UNKNOWN, Estimate, estimate_running, estimate_waiting
+from service.gateway.request_traces import is_about_job
 from service.jobs.event_ids import parse_event_id
 from service.jobs.pace import Pace
 from service.jobs.progress import state_after
@@ -81,12 +82,14 @@ class NativeJobs:
 
     async def job(self, job_id: str, *, caller: Principal) -> Job:
         """Raises NotFound, QueueUnavailable."""
+        is_about_job(job_id)
         job = await answered_within(self._wait, self._queue.job(job_id))
         caller.require_sight_of(job)
         return job
 
     async def status(self, job_id: str, *, caller: Principal) -> JobStatus:
         """Raises NotFound, QueueUnavailable."""
+        is_about_job(job_id)
         status = await answered_within(self._wait, self._status(job_id))
         caller.require_sight_of(status.job)
         return status

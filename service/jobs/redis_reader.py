@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from contextvars import Context
 from typing import Any
 
 from redis.asyncio import Redis
@@ -84,11 +85,13 @@ class RedisReader:
 
     def _call(self) -> None:
         """Makes the reader look at what is watched now."""
+        # What it logs is not about the request that happens to wake it.
+        nobody = Context()
         if self._running is None or self._running.done():
-            self._running = asyncio.create_task(self._run())
+            self._running = asyncio.create_task(self._run(), context=nobody)
         elif self._blocked and not self._woken:
             self._woken = True
-            waking = asyncio.create_task(self._wake())
+            waking = asyncio.create_task(self._wake(), context=nobody)
             self._waking.add(waking)
             waking.add_done_callback(self._waking.discard)
 

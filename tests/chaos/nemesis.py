@@ -12,6 +12,7 @@ from pathlib import Path
 
 from redis.asyncio import Redis
 
+from tests.chaos.deaf_callers import stop_reading
 from tests.chaos.history import Fault
 from tests.chaos.proxy import Proxy
 from tests.chaos.stack import LEASE_SECONDS, ChaosStack, Part, until_ready
@@ -217,6 +218,7 @@ FAKE: Mapping[str, Harm] = {
         stop_gateway,
         restart_rolling,
         pause_gateway,
+        stop_reading,
         kill_redis,
         stop_redis,
         pause_redis,

@@ -61,7 +61,7 @@ class Report:
             " + {refused} refused + {unknown} unknown".format_map(found),
             "{accepted} accepted = {completed} completed + {failed} failed"
             " + {cancelled} cancelled".format_map(found),
-            f"callers stopped reading {stalls} times",
+            f"callers of the load paused reading {stalls} times",
         )
 
     def _recovery(self) -> Sequence[str]:

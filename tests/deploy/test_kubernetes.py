@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from pathlib import Path
 
 import kubernetes_validate
 import pytest
@@ -45,26 +46,32 @@ def test_everything_lies_in_one_namespace(overlay: str) -> None:
 @each_overlay
 @pytest.mark.parametrize("name", SETTINGS)
 def test_every_variable_is_a_setting_and_every_value_is_taken(
-    overlay: str, name: str, monkeypatch: pytest.MonkeyPatch
+    overlay: str, name: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
+    secret = tmp_path / "settings.toml"
+    secret.write_text('redis_password = "secret"\n', encoding="utf-8")
     for variable, value in environment(overlay, name).items():
         assert variable.removeprefix("NFIG_").lower() in SETTINGS[name].model_fields, variable
-        monkeypatch.setenv(variable, "secret" if value is None else value)
-    SETTINGS[name]()
+        assert value is not None, variable
+        monkeypatch.setenv(variable, str(secret) if variable == "NFIG_SETTINGS_FILE" else value)
+    settings = SETTINGS[name]()
+    assert settings.redis_password.get_secret_value() == "secret"
 
 
 @each_overlay
-def test_passwords_and_keys_come_from_secrets(overlay: str) -> None:
+def test_passwords_and_keys_are_files_of_secrets(overlay: str) -> None:
     assert not of_kind(overlay, "Secret")
-    for name in SETTINGS:
-        assert environment(overlay, name)["NFIG_REDIS_PASSWORD"] is None
-    volumes = {each["name"]: each for each in pods(overlay)["gateway"]["volumes"]}
-    mounts = {
-        each["mountPath"]: each["name"] for each in container(overlay, "gateway")["volumeMounts"]
-    }
-    keys_file = environment(overlay, "gateway")["NFIG_API_KEYS_FILE"]
-    assert keys_file is not None
-    assert "secret" in volumes[mounts[keys_file.rpartition("/")[0]]]
+    for name, variable in [
+        ("gateway", "NFIG_SETTINGS_FILE"),
+        ("gateway", "NFIG_API_KEYS_FILE"),
+        ("worker", "NFIG_SETTINGS_FILE"),
+    ]:
+        volumes = {each["name"]: each for each in pods(overlay)[name]["volumes"]}
+        mounts = {
+            each["mountPath"]: each["name"] for each in container(overlay, name)["volumeMounts"]
+        }
+        folder, _, _ = str(environment(overlay, name)[variable]).rpartition("/")
+        assert "secret" in volumes[mounts[folder]]
     assert "NFIG_ALLOW_ANONYMOUS" not in environment(overlay, "gateway")
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import io
-import os
+import json
 import shutil
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
@@ -21,8 +23,6 @@ from service.stack.running import RunningStack, StackOptions, run_stack
 from tests.observability.prometheus_server import BINARY, Prometheus, run_prometheus, wait_for
 
 REPOSITORY = Path(__file__).parents[2] / "model_repository"
-BASELINE_SECONDS = {"as_published": 0.5, "same_code": 0.25}
-"""Of every band and batch size, declared: what is measured is not what is tested here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,6 +30,8 @@ class Watched:
     stack: RunningStack
     prometheus: Prometheus
     answers: list[httpx.Response]
+    baseline: dict[str, Any]
+    """The file that Triton's model wrote."""
 
 
 @pytest.fixture(scope="session")
@@ -43,11 +45,16 @@ def watched(
     repository = folder / "model_repository"
     exported = shutil.ignore_patterns("*.safetensors", "*.json", "__pycache__")
     shutil.copytree(REPOSITORY, repository, ignore=exported)
-    declare_baseline(tiny_checkpoint, repository / "nfig_transformer" / "1")
+    transformer = repository / "nfig_transformer" / "1"
+    take_any_time(transformer / "model.py")
     options = StackOptions(
         engine="triton", checkpoint=tiny_checkpoint, repository=repository, logs=folder / "logs"
     )
-    with run_stack(options, Progress(console=Console(file=io.StringIO()))) as stack:
+    quiet = Progress(console=Console(file=io.StringIO()))
+    with ExitStack() as stop:
+        patch = stop.enter_context(pytest.MonkeyPatch.context())
+        patch.setenv("NFIG_BASELINE", "start")
+        stack = stop.enter_context(run_stack(options, quiet))
         assert stack.triton is not None
         urls = {
             "gateway": stack.gateway_url,
@@ -67,7 +74,8 @@ def watched(
             time.sleep(2.5)
             answers += send_load(stack.gateway_url)
             time.sleep(2.5)
-            yield Watched(stack=stack, prometheus=prometheus, answers=answers)
+            baseline = json.loads((transformer / "baseline.json").read_text())
+            yield Watched(stack=stack, prometheus=prometheus, answers=answers, baseline=baseline)
 
 
 def send_load(url: str) -> list[httpx.Response]:
@@ -88,31 +96,11 @@ def send_load(url: str) -> list[httpx.Response]:
         return [each.result() for each in sent]
 
 
-def declare_baseline(checkpoint_folder: Path, folder: Path) -> None:
-    """As if it had been measured here, in the process that Triton will start."""
-    import torch
-
-    from nfig import checkpoint
-    from nfig.export.baseline import Baseline, Place, write_baseline
-    from nfig.export.contract import BATCH_SIZES
-
-    threads, ours = max(1, len(os.sched_getaffinity(0)) // 2), torch.get_num_threads()
-    try:
-        torch.set_num_threads(threads)
-        place = Place.here(
-            digest=checkpoint.digest(checkpoint_folder),
-            device=torch.device("cpu"),
-            dtype=torch.float32,
-        )
-    finally:
-        torch.set_num_threads(ours)
-    baseline = Baseline(
-        place=place,
-        date="2026-11-25T12:00:00Z",
-        models=dict.fromkeys(BASELINE_SECONDS, "declared"),
-        seconds={
-            name: {size: (seconds,) * 6 for size in BATCH_SIZES}
-            for name, seconds in BASELINE_SECONDS.items()
-        },
-    )
-    write_baseline(folder, baseline)
+def take_any_time(model: Path) -> None:
+    """A measurement is made of repetitions that agree, which on a machine that runs tests they
+    hardly do; here it may be made of any."""
+    text = model.read_text(encoding="utf-8")
+    imports = "import numpy as np\n"
+    assert imports in text
+    lax = f"import nfig.speed.clock\nnfig.speed.clock.TOLERANCE = 1000.0\n{imports}"
+    model.write_text(text.replace(imports, lax, 1), encoding="utf-8")

@@ -71,6 +71,8 @@ def path_of(url: str) -> str:
 @pytest.mark.parametrize(
     "authorization",
     [None, "", "Bearer", "Bearer ", "Bearer none", ACME.key, f"Basic {ACME.key}", "Bearer \xfc"],
+    # Not by the key, which is another one in each process.
+    ids=["none", "empty", "no-key", "blank", "unknown", "bare-key", "basic", "latin-1"],
 )
 async def test_without_a_good_key_there_is_only_401(
     locked: httpx.AsyncClient, method: str, path: str, authorization: str | None

@@ -71,7 +71,7 @@ def test_a_conflict_is_not_retried() -> None:
 
 
 async def test_unknown_paths_and_methods_are_errors_of_the_same_shapes(gateway: Any) -> None:
-    for path in ("/", "/v1/jobs/", "/v1/models/", "/v1/nothing"):
+    for path in ("/v1/jobs/", "/v1/models/", "/v1/nothing"):
         answer = await gateway.client.get(path)
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
         assert answer.headers["content-type"] == "application/problem+json"

@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack, aclosing
 from typing import Any
 
 import pytest
+from structlog.contextvars import bound_contextvars, get_contextvars
 
 from service.domain import JobCompleted, LoggedEvent
 from service.errors import NotFound
@@ -17,6 +18,7 @@ from service.jobs.keys import Keys
 from service.jobs.queue import QueueLimits
 from service.jobs.redis_connection import MAX_CONNECTIONS, connect
 from service.jobs.redis_queue import RedisQueue
+from service.jobs.redis_reader import RedisReader
 from service.stack.redis_server import RedisServer
 from tests.queue_calls import band, lease_one, log_of
 from tests.requests import request_of
@@ -223,3 +225,33 @@ async def test_a_reader_that_has_gone_home_leaves_no_keys_for_long(
     assert len(wakes) == 1
     assert await client.xlen(wakes[0]) == 1
     assert 0 < await client.ttl(wakes[0]) <= 60
+
+
+async def test_what_it_does_for_everybody_names_no_request(
+    queue: RedisQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job = await queue.submit(request_of())
+    seen: list[dict[str, Any]] = []
+    read, wake = RedisReader._read, RedisReader._wake
+
+    async def seen_reading(*args: Any) -> Any:
+        seen.append(get_contextvars())
+        return await read(*args)
+
+    async def seen_waking(*args: Any) -> None:
+        seen.append(get_contextvars())
+        await wake(*args)
+
+    monkeypatch.setattr(RedisReader, "_read", seen_reading)
+    monkeypatch.setattr(RedisReader, "_wake", seen_waking)
+    other = await queue.submit(request_of())
+    with bound_contextvars(request_id="the first", job_id=job.id):
+        async with AsyncExitStack() as stack:
+            for watched in (job, other):
+                events = await stack.enter_async_context(aclosing(queue.events(watched.id)))
+                await anext(events)
+                watching = asyncio.create_task(anext(events))
+                stack.push_async_callback(_give_up, watching)
+                await asyncio.sleep(0.1)
+    assert len(seen) >= 3
+    assert not any(seen)

@@ -3,65 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import AsyncGenerator, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncGenerator, Iterator, Sequence
 from typing import Any
 
 import grpc
 import httpx
 import pytest
-from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 
 from nfig_proto.v1 import image_generation_pb2 as pb
 from nfig_proto.v1.image_generation_pb2_grpc import ImageGenerationServiceStub
+from service.domain import JobCompleted
 from service.engine.fake_engine import FakeEngine
 from service.gateway.rest.app import create_app
 from service.gateway.rpc.server import RpcDoor
-from service.jobs.queue import Origin
+from service.jobs.queue import Lease, Origin
 from service.jobs.redis_queue import RedisQueue
 from service.metrics import Metrics
 from service.settings import GatewaySettings, QueueSettings
 from service.stack.redis_server import RedisServer
 from service.tracing import current_trace_id, start_tracing, stop_tracing
-from service.worker.heartbeat import Heartbeat
+from service.worker.job_run import JobRun
 from service.worker.learned_pace import LearnedPace
-from service.worker.worker import Worker
+from tests.queue_calls import log_of
 from tests.requests import request_of
+from tests.service.tracing.collector import Collector
+from tests.service.tracing.workers import working
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 GIVEN = f"00-{TRACE}-00f067aa0ba902b7-01"
 BANDS = 5
-
-
-class Collector:
-    """Takes spans over OTLP/HTTP and keeps them."""
-
-    def __init__(self) -> None:
-        self.spans: list[Any] = []
-        keep = self.spans
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
-                for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                    for scope in resource.scope_spans:
-                        keep.extend(scope.spans)
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *args: object) -> None: ...
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.url = f"http://127.0.0.1:{self._server.server_port}"
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
-
-    def named(self, name: str) -> list[Any]:
-        return [span for span in self.spans if span.name == name]
-
-    def stop(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
 
 
 @pytest.fixture
@@ -83,33 +53,8 @@ async def queue(redis_server: RedisServer) -> AsyncGenerator[RedisQueue]:
 
 @pytest.fixture
 async def worker(collector: Collector, queue: RedisQueue) -> AsyncGenerator[None]:
-    engine = FakeEngine()
-    await engine.start()
-    heartbeat = Heartbeat(
-        queue=queue,
-        engine=engine,
-        worker_id="w",
-        engine_name="fake",
-        ttl_seconds=5.0,
-        pace=LearnedPace(slots=8),
-    )
-    made = Worker(
-        worker_id="w",
-        queue=queue,
-        engine=engine,
-        heartbeat=heartbeat,
-        metrics=Metrics(),
-        max_generations=8,
-        lease_seconds=5.0,
-        grace_seconds=0.0,
-    )
-    stop = asyncio.Event()
-    running = asyncio.create_task(made.run(stop))
-    while not await queue.workers():
-        await asyncio.sleep(0.01)
-    yield
-    stop.set()
-    await running
+    async with working(queue):
+        yield
 
 
 def check_tree(collector: Collector, request_name: str) -> None:
@@ -155,16 +100,58 @@ async def test_over_grpc(collector: Collector, queue: RedisQueue, worker: None) 
     check_tree(collector, "nfig.v1.ImageGenerationService/Generate")
 
 
-async def test_a_takeover_keeps_the_origin(redis_server: RedisServer) -> None:
-    settings = QueueSettings(redis_url=redis_server.url, queue_name="taken-over")
+async def run(lease: Lease, queue: RedisQueue, *, band_seconds: float = 0.0) -> None:
+    """The lease's job to its end, without ever renewing the lease."""
+    engine = FakeEngine(band_seconds=band_seconds)
+    await engine.start()
+    made = JobRun(
+        lease,
+        queue=queue,
+        engine=engine,
+        slots=asyncio.Semaphore(8),
+        metrics=Metrics(),
+        pace=LearnedPace(slots=8),
+        engine_ready=lambda: True,
+        lease_seconds=60.0,
+    )
+    await made.run()
+
+
+async def test_a_takeover_is_a_second_job_in_the_same_trace(
+    collector: Collector, redis_server: RedisServer
+) -> None:
+    settings = QueueSettings(redis_url=redis_server.url, queue_name="taken-over", lease_seconds=0.5)
     queue = RedisQueue.from_settings(settings)
     origin = Origin(request_id="req_7", traceparent=GIVEN, tracestate="a=1")
-    await queue.submit(request_of(), origin=origin)
-    for worker in ("first", "second"):
-        (lease,) = await queue.lease(worker, model="fake", count=1, wait_seconds=1)
-        assert lease.origin == origin
-        await queue.hand_back(lease)
+    job = await queue.submit(request_of(), origin=origin)
+    (lease,) = await queue.lease("slow", model="fake", count=1, wait_seconds=5)
+    lost = asyncio.create_task(run(lease, queue, band_seconds=1.5))
+    taken: Sequence[Lease] = []
+    while not taken:
+        taken = await queue.lease("next", model="fake", count=1, wait_seconds=1)
+    await run(taken[0], queue)
+    await lost
+    events = await log_of(queue, job.id)
     await queue.close()
+    stop_tracing()
+    assert isinstance(events[-1].event, JobCompleted)
+    first, second = sorted(collector.named("job"), key=lambda span: span.start_time_unix_nano)
+    for attempt, worker_id, span in ((1, "slow", first), (2, "next", second)):
+        assert span.trace_id.hex() == TRACE
+        assert span.parent_span_id.hex() == "00f067aa0ba902b7"
+        assert attributes(span)["nfig.job.id"] == job.id
+        assert attributes(span)["nfig.request.id"] == "req_7"
+        assert attributes(span)["nfig.job.attempt"] == attempt
+        assert attributes(span)["nfig.worker.id"] == worker_id
+    assert "nfig.job.outcome" not in attributes(first)
+    assert attributes(second)["nfig.job.outcome"] == "completed"
+
+
+def attributes(span: Any) -> dict[str, Any]:
+    found = {}
+    for pair in span.attributes:
+        found[pair.key] = getattr(pair.value, pair.value.WhichOneof("value"))
+    return found
 
 
 def test_nothing_is_traced_by_default() -> None:
