@@ -35,10 +35,12 @@ check: $(SETUP) ## lint, format, types, dependency rules, the proto and what it 
 		promtool check config $(PROMETHEUS)/prometheus.yml && promtool test rules $(PROMETHEUS)/tests/*.yml; \
 	else echo "promtool is not installed (Debian: prometheus): its checks are left out."; fi
 
-bench: $(SETUP) ## measure the service around a fake engine; leave the machine alone meanwhile
+bench: $(SETUP) ## measure the service beside bare FastAPI and the engine alone; leave the machine alone meanwhile
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.gateway_cost
 	$(BIN)/python -m benchmarks.watchers
+	$(BIN)/python -m benchmarks.naive_peer
+	$(BIN)/python -m benchmarks.whole_path
 
 format: $(SETUP) ## rewrite the code in house style
 	$(BIN)/ruff check --fix . && $(BIN)/ruff format .

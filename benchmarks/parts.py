@@ -67,11 +67,18 @@ class Parts:
 
     def start_bare(self, answers_file: Path) -> Server:
         """The endpoint that the gateway is compared with; it answers what the file says."""
+        return self._start_app("bare", "benchmarks.bare_app", str(answers_file))
+
+    def start_naive(self) -> Server:
+        """One process with the model behind a lock."""
+        return self._start_app("naive", "benchmarks.naive_app")
+
+    def _start_app(self, name: str, module: str, *arguments: str) -> Server:
         port = free_port()
-        bare = self._start("bare", "benchmarks.bare_app", [str(port), str(answers_file)], {})
+        child = self._start(name, module, [str(port), *arguments], {})
         url = f"http://{HOST}:{port}/openapi.json"
-        wait_until(bare, lambda: answers(url), timeout_seconds=START_SECONDS)
-        return Server(child=bare, port=port)
+        wait_until(child, lambda: answers(url), timeout_seconds=START_SECONDS)
+        return Server(child=child, port=port)
 
     def _start(
         self, name: str, module: str, arguments: list[str], environment: Mapping[str, str]

@@ -10,34 +10,22 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import shutil
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from benchmarks.closed_loop import PATH
+from benchmarks.drawers import Drawers, drawers
 from benchmarks.http_calls import KeptConnection
-from benchmarks.parts import START_SECONDS, Parts, running_parts
+from benchmarks.parts import Parts, running_parts
 from benchmarks.process_usage import cpu_seconds
 from benchmarks.reports import Report, microseconds
 from service.jobs.redis_connection import connect
-from service.stack.parts import (
-    WorkerPlan,
-    engine_ready,
-    export_checkpoint,
-    start_triton_part,
-    start_worker,
-)
-from service.stack.processes import HOST, wait_until
+from service.stack.choice import EngineName
 
-ROOT = Path(__file__).parents[1]
-CHECKPOINT = ROOT / "checkpoints" / "avatars-64"
-PATH = "/v1/images/generations"
 WARM_UP = 0.2
 """Share of the images that are drawn before anything is counted."""
 
@@ -54,22 +42,15 @@ class Counts:
     memory: int
 
 
-@dataclass(frozen=True, kw_only=True)
-class Drawers:
-    """The processes that draw; 0 where there is none."""
-
-    worker: int
-    triton: int
-
-
 def measure(*, images: int, clients: int, fake: bool) -> Report:
-    with running_parts() as parts, _drawers(parts, fake=fake) as drawers:
-        row = asyncio.run(_run(parts, drawers, images, clients))
-    parameters = {"images": images, "clients": clients, "engine": "fake" if fake else "triton"}
+    engine: EngineName = "fake" if fake else "triton"
+    with running_parts() as parts, drawers(parts, engine) as who:
+        row = asyncio.run(_run(parts, who, images, clients))
+    parameters = {"images": images, "clients": clients, "engine": engine}
     return Report(name="per-image", parameters=parameters, rows=[row])
 
 
-async def _run(parts: Parts, drawers: Drawers, images: int, clients: int) -> dict[str, Any]:
+async def _run(parts: Parts, who: Drawers, images: int, clients: int) -> dict[str, Any]:
     connections = [await KeptConnection.open(parts.gateway.port) for _ in range(clients)]
     seeds = itertools.count()
 
@@ -83,9 +64,9 @@ async def _run(parts: Parts, drawers: Drawers, images: int, clients: int) -> dic
         await asyncio.gather(*map(one_after_another, connections))
 
     await draw(max(clients, round(images * WARM_UP)))
-    before, began = await _counts(parts, drawers), time.perf_counter()
+    before, began = await _counts(parts, who), time.perf_counter()
     await draw(images)
-    seconds, after = time.perf_counter() - began, await _counts(parts, drawers)
+    seconds, after = time.perf_counter() - began, await _counts(parts, who)
     for connection in connections:
         await connection.close()
     return {
@@ -99,14 +80,14 @@ async def _run(parts: Parts, drawers: Drawers, images: int, clients: int) -> dic
     }
 
 
-async def _counts(parts: Parts, drawers: Drawers) -> Counts:
+async def _counts(parts: Parts, who: Drawers) -> Counts:
     redis = connect(parts.redis_url)
     facts = await redis.info()
     await redis.aclose()
     return Counts(
         gateway=cpu_seconds(parts.gateway.pid),
-        worker=cpu_seconds(drawers.worker),
-        engine=sum(map(cpu_seconds, _group(drawers.triton))) if drawers.triton else 0.0,
+        worker=cpu_seconds(who.worker),
+        engine=sum(map(cpu_seconds, _group(who.triton))) if who.triton else 0.0,
         redis=facts["used_cpu_user"] + facts["used_cpu_sys"],
         commands=facts["total_commands_processed"],
         memory=facts["used_memory"],
@@ -125,32 +106,6 @@ def _group(leader: int) -> list[int]:
         except ProcessLookupError:
             continue
     return found
-
-
-@contextmanager
-def _drawers(parts: Parts, *, fake: bool) -> Iterator[Drawers]:
-    """A worker of the service with its defaults, and for it a Triton with the model that ships."""
-    with ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="nfig-bench-")))
-        repository = folder / "model_repository"
-        triton = None
-        if not fake:
-            left = shutil.ignore_patterns("*.safetensors", "*.onnx", "*.json", "__pycache__")
-            shutil.copytree(ROOT / "model_repository", repository, ignore=left)
-            export_checkpoint(CHECKPOINT, repository, folder)
-            triton = start_triton_part(repository, folder)
-            stack.callback(triton.stop)
-        plan = WorkerPlan(
-            engine="fake" if triton is None else "triton",
-            checkpoint=CHECKPOINT,
-            repository=repository,
-            triton_url=None if triton is None else triton.grpc_url,
-        )
-        worker, _ = start_worker(plan, parts.redis_url, folder)
-        stack.callback(worker.stop)
-        url = f"http://{HOST}:{parts.gateway.port}"
-        wait_until(worker, lambda: engine_ready(url), timeout_seconds=START_SECONDS)
-        yield Drawers(worker=worker.process.pid, triton=0 if triton is None else triton.process.pid)
 
 
 def main(

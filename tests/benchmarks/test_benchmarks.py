@@ -8,7 +8,17 @@ from xml.etree import ElementTree
 
 import pytest
 
-from benchmarks import brownout, gateway_cost, latency, overload, simulation, watchers
+from benchmarks import (
+    brownout,
+    gateway_cost,
+    latency,
+    naive_peer,
+    overload,
+    simulation,
+    watchers,
+    whole_path,
+)
+from benchmarks.engine_alone import BATCH_SIZES, EngineAlone
 from benchmarks.line_chart import Chart, page
 from benchmarks.paced_engine import grid_sides, psnr_of_bands
 from benchmarks.reports import Report, quantile
@@ -74,6 +84,32 @@ def test_brownout_draws_more_images_of_fewer_bands(tmp_path: Path) -> None:
     assert chart.with_suffix(".json").exists()
     root = ElementTree.parse(chart).getroot()
     assert len(root.findall(".//{*}polyline")) == 4
+
+
+def test_the_naive_peer_stands_beside_the_engine_and_the_service() -> None:
+    report = naive_peer.measure(clients=2, seconds=0.5, rounds=1, engine="fake")
+    engine = [f"engine, batch {batch}" for batch in BATCH_SIZES]
+    assert [row["who"] for row in report.rows] == [*engine, "naive peer", "service"]
+    assert all(row["images/s"] > 0 for row in report.rows)
+    naive, ours = report.rows[-2:]
+    # The fake engine takes no time at all.
+    assert ours["images/s"] > naive["images/s"]
+    assert "demanded" in report.verdict
+
+
+def test_the_whole_path_stands_beside_the_engine() -> None:
+    report = whole_path.measure(images=2, seconds=0.5, rounds=1, engine="fake")
+    for row in report.rows:
+        ratio = row["whole path"] / row["engine alone"]
+        assert row["path / engine"] == pytest.approx(ratio, rel=0.5)
+    assert "demanded" in report.verdict
+
+
+def test_the_engine_alone_draws_what_the_seed_says_in_any_batch() -> None:
+    engine = EngineAlone.load()
+    first, second = engine.draw(3, [7, 8])
+    assert (first == engine.draw(3, [7])[0]).all()
+    assert (first != second).any()
 
 
 def test_the_paced_engine_knows_what_each_band_is_worth() -> None:
