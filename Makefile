@@ -24,7 +24,7 @@ test: $(SETUP) ## all tests
 	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 fuzz: $(SETUP) ## 10,000 and more cases of schemathesis against the REST API
-	NFIG_FUZZ_EXAMPLES=600 $(BIN)/python -m pytest -s tests/service/gateway/test_openapi_fuzz.py
+	NFIG_FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -s tests/service/gateway/test_openapi_fuzz.py
 
 chaos: $(SETUP) ## attack a running stack, then check the history of what clients saw
 	$(BIN)/python -m tests.chaos $(ARGS)
