@@ -19,11 +19,12 @@ demo: $(SETUP) ## start the whole stack, draw one image band by band, stop
 serve: $(SETUP) ## start the whole stack and keep it running
 	$(BIN)/python -m service.stack serve $(ARGS)
 
+# Two at a time, a file never split: its tests share a stack.
 test: $(SETUP) ## all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 fuzz: $(SETUP) ## 10,000 and more cases of schemathesis against the REST API
-	NFIG_FUZZ_EXAMPLES=600 $(BIN)/python -m pytest -s tests/service/gateway/test_openapi_fuzz.py
+	NFIG_FUZZ_EXAMPLES=1000 $(BIN)/python -m pytest -s tests/service/gateway/test_openapi_fuzz.py
 
 chaos: $(SETUP) ## attack a running stack, then check the history of what clients saw
 	$(BIN)/python -m tests.chaos $(ARGS)
