@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -75,7 +76,9 @@ def test_they_start_in_an_environment_that_has_no_work_tree(
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "-qq"]
     # The client last: the service's distribution carries the same package.
     paths = [str(wheels[name]) for name in ("nfig_proto", "nfig_serve", "nfig_client")]
-    subprocess.run([*pip, "--no-deps", "--no-index", *paths], check=True, cwd=tmp_path)
+    # Or pip finds the work tree's own metadata there, and has nothing to install.
+    bare = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    subprocess.run([*pip, "--no-deps", "--no-index", *paths], check=True, cwd=tmp_path, env=bare)
     # Dependencies are those that the tests run with, so nothing is downloaded; after the wheels.
     (packages,) = environment.glob("lib/python*/site-packages")
     (packages / "zz_dependencies.pth").write_text(sysconfig.get_path("purelib") + "\n")
