@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from unittest.mock import patch
 
 from benchmarks.parts import START_SECONDS, Parts
@@ -25,6 +26,8 @@ from service.stack.processes import HOST, wait_until
 
 ROOT = Path(__file__).parents[1]
 CHECKPOINT = ROOT / "checkpoints" / "avatars-64"
+ModelEngine = Literal["torch", "triton"]
+"""Those that draw with the model itself, and so may be held against it."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,17 +15,16 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.closed_loop import Finished, draw_in_turn
-from benchmarks.drawers import drawers
+from benchmarks.drawers import ModelEngine, drawers
 from benchmarks.engine_alone import BATCH_SIZES, EngineAlone
 from benchmarks.parts import running_parts
 from benchmarks.reports import Report, milliseconds, quantile
-from service.stack.choice import EngineName
 
 LEAST_SHARE = 0.85
 """Of what the engine gains from one image at a time to its best batch."""
 
 
-def measure(*, clients: int, seconds: float, rounds: int, engine: EngineName) -> Report:
+def measure(*, clients: int, seconds: float, rounds: int, engine: ModelEngine) -> Report:
     alone = EngineAlone.load()
     rates: dict[int, list[float]] = {batch: [] for batch in BATCH_SIZES}
     naive, ours = list[Finished](), list[Finished]()
@@ -84,15 +83,12 @@ def main(
     clients: Annotated[int, typer.Option(help="Callers at once.")] = 16,
     seconds: Annotated[float, typer.Option(help="Of each turn.")] = 20.0,
     rounds: Annotated[int, typer.Option(help="Turns that each takes.")] = 3,
-    engine: Annotated[str, typer.Option(help="The service's: torch, as its peer's, or triton.")] = (
-        "torch"
-    ),
+    engine: Annotated[
+        ModelEngine, typer.Option(help="The service's: torch, as its peer's, or triton.")
+    ] = ("torch"),
 ) -> None:
     """Images per second and times of calls, beside one process with the model behind a lock."""
-    if engine not in ("torch", "triton"):
-        raise typer.BadParameter("must be torch or triton", param_hint="--engine")
-    name: EngineName = "torch" if engine == "torch" else "triton"
-    measure(clients=clients, seconds=seconds, rounds=rounds, engine=name).publish()
+    measure(clients=clients, seconds=seconds, rounds=rounds, engine=engine).publish()
 
 
 if __name__ == "__main__":

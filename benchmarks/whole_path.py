@@ -16,12 +16,11 @@ from typing import Annotated, Any
 import typer
 
 from benchmarks.closed_loop import PATH, draw_in_turn
-from benchmarks.drawers import drawers
+from benchmarks.drawers import ModelEngine, drawers
 from benchmarks.engine_alone import BATCH_SIZES, EngineAlone
 from benchmarks.http_calls import KeptConnection
 from benchmarks.parts import running_parts
 from benchmarks.reports import Report, milliseconds
-from service.stack.choice import EngineName
 
 MOST_TIMES = 1.3
 """What one request may take, as a multiple of the engine alone."""
@@ -30,7 +29,7 @@ LEAST_SHARE = 0.85
 WARM_UP = 5
 
 
-def measure(*, images: int, seconds: float, rounds: int, engine: EngineName) -> Report:
+def measure(*, images: int, seconds: float, rounds: int, engine: ModelEngine) -> Report:
     alone = EngineAlone.load()
     with running_parts() as parts, drawers(parts, engine):
         port = parts.gateway.port
@@ -90,13 +89,10 @@ def main(
     images: Annotated[int, typer.Option(help="Single requests.")] = 100,
     seconds: Annotated[float, typer.Option(help="Of each turn at saturation.")] = 20.0,
     rounds: Annotated[int, typer.Option(help="Turns that each takes at saturation.")] = 3,
-    engine: Annotated[str, typer.Option(help="The service's: triton or torch.")] = "triton",
+    engine: Annotated[ModelEngine, typer.Option(help="The service's: triton or torch.")] = "triton",
 ) -> None:
     """One request and a full service, beside the model in one process."""
-    if engine not in ("torch", "triton"):
-        raise typer.BadParameter("must be triton or torch", param_hint="--engine")
-    name: EngineName = "torch" if engine == "torch" else "triton"
-    measure(images=images, seconds=seconds, rounds=rounds, engine=name).publish()
+    measure(images=images, seconds=seconds, rounds=rounds, engine=engine).publish()
 
 
 if __name__ == "__main__":

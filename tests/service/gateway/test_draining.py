@@ -19,12 +19,9 @@ from service.engine.fake_engine import FakeEngine
 from service.jobs.queue import QueueLimits
 from service.jobs.redis_connection import connect
 from service.jobs.redis_queue import RedisQueue
-from service.metrics import Metrics
 from service.stack.redis_server import RedisServer
-from service.worker.heartbeat import Heartbeat
-from service.worker.learned_pace import LearnedPace
-from service.worker.worker import Worker
 from tests.gateway_process import free_port, running
+from tests.in_process_worker import working
 from tests.queue_calls import log_of
 
 BAND_SECONDS = 0.3
@@ -42,30 +39,8 @@ async def queue(redis_server: RedisServer) -> AsyncIterator[RedisQueue]:
 async def worker(queue: RedisQueue) -> AsyncIterator[None]:
     """Draws slowly, in this process."""
     engine = FakeEngine(band_seconds=BAND_SECONDS)
-    await engine.start()
-    heartbeat = Heartbeat(
-        queue=queue,
-        engine=engine,
-        worker_id="w",
-        engine_name="fake",
-        ttl_seconds=5.0,
-        pace=LearnedPace(slots=8),
-    )
-    made = Worker(
-        worker_id="w",
-        queue=queue,
-        engine=engine,
-        heartbeat=heartbeat,
-        metrics=Metrics(),
-        max_generations=8,
-        lease_seconds=15.0,
-        grace_seconds=0.0,
-    )
-    stop = asyncio.Event()
-    task = asyncio.create_task(made.run(stop))
-    yield
-    stop.set()
-    await task
+    async with working(queue, engine, lease_seconds=15.0, grace_seconds=0.0):
+        yield
 
 
 @pytest.fixture

@@ -19,10 +19,7 @@ from service.engine.fake_engine import FakeEngine
 from service.gateway.access.keys import new_key
 from service.jobs.memory_queue import MemoryQueue
 from service.jobs.queue import QueueLimits
-from service.metrics import Metrics
-from service.worker.heartbeat import Heartbeat
-from service.worker.learned_pace import LearnedPace
-from service.worker.worker import Worker
+from tests.in_process_worker import working
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = int(os.environ.get("NFIG_FUZZ_EXAMPLES", "5"))
@@ -33,32 +30,9 @@ MADE = new_key("acme")
 async def deep_queue() -> AsyncGenerator[MemoryQueue]:
     """A queue that never fills, with a worker behind it: 503 would hide a real 5xx."""
     queue, engine = MemoryQueue(QueueLimits(max_depth=1_000_000)), FakeEngine(band_seconds=0)
-    await engine.start()
-    heartbeat = Heartbeat(
-        queue=queue,
-        engine=engine,
-        worker_id="w",
-        engine_name="fake",
-        ttl_seconds=30.0,
-        pace=LearnedPace(slots=64),
-    )
-    worker = Worker(
-        worker_id="w",
-        queue=queue,
-        engine=engine,
-        heartbeat=heartbeat,
-        metrics=Metrics(),
-        max_generations=64,
-        lease_seconds=30.0,
-        grace_seconds=0.0,
-    )
-    stop = asyncio.Event()
-    running = asyncio.create_task(worker.run(stop))
-    while not await queue.workers():
-        await asyncio.sleep(0.001)
-    yield queue
-    stop.set()
-    await running
+    patient = {"ttl_seconds": 30.0, "lease_seconds": 30.0, "grace_seconds": 0.0}
+    async with working(queue, engine, max_generations=64, **patient):
+        yield queue
     await engine.close()
 
 

@@ -28,8 +28,8 @@ from service.metrics import Metrics
 from service.settings import GatewaySettings
 from service.stack.redis_server import RedisServer, start_redis
 from service.tracing import start_tracing, stop_tracing
+from tests.in_process_worker import working
 from tests.service.tracing.collector import Collector
-from tests.service.tracing.workers import working
 
 PASSWORD = "planted-password"
 PROMPT = "planted-prompt"

@@ -24,10 +24,10 @@ from service.stack.redis_server import RedisServer
 from service.tracing import current_trace_id, start_tracing, stop_tracing
 from service.worker.job_run import JobRun
 from service.worker.learned_pace import LearnedPace
+from tests.in_process_worker import working
 from tests.queue_calls import log_of
 from tests.requests import request_of
 from tests.service.tracing.collector import Collector
-from tests.service.tracing.workers import working
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 GIVEN = f"00-{TRACE}-00f067aa0ba902b7-01"

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,11 +15,8 @@ from service.engine.fake_engine import FakeEngine
 from service.errors import EngineUnavailable, NotFound
 from service.jobs.memory_queue import MemoryQueue
 from service.jobs.queue import QueueLimits
-from service.metrics import Metrics
 from service.worker import persistence
-from service.worker.heartbeat import Heartbeat
-from service.worker.learned_pace import LearnedPace
-from service.worker.worker import Worker
+from tests import in_process_worker
 from tests.queue_calls import log_of
 from tests.requests import request_of
 
@@ -28,35 +24,7 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)
 UPLOAD = PIXELS.tobytes()
 
 
-@asynccontextmanager
-async def working(
-    queue: MemoryQueue, engine: FakeEngine, *, grace_seconds: float = 5
-) -> AsyncIterator[asyncio.Event]:
-    """A running worker; yields the event that stops it."""
-    await engine.start()
-    heartbeat = Heartbeat(
-        queue=queue,
-        engine=engine,
-        worker_id="w",
-        engine_name="fake",
-        ttl_seconds=0.3,
-        pace=LearnedPace(slots=4),
-    )
-    worker = Worker(
-        worker_id="w",
-        queue=queue,
-        engine=engine,
-        heartbeat=heartbeat,
-        metrics=Metrics(),
-        max_generations=3,
-        lease_seconds=5,
-        grace_seconds=grace_seconds,
-    )
-    stop = asyncio.Event()
-    running = asyncio.create_task(worker.run(stop))
-    yield stop
-    stop.set()
-    await running
+working = partial(in_process_worker.working, max_generations=3, ttl_seconds=0.3)
 
 
 def bands_of(events: list[object]) -> list[tuple[int, int, str, bool]]:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 from service.engine.fake_engine import FakeEngine
-from service.jobs.redis_queue import RedisQueue
+from service.jobs.queue import JobQueue
 from service.metrics import Metrics
 from service.worker.heartbeat import Heartbeat
 from service.worker.learned_pace import LearnedPace
@@ -16,35 +16,41 @@ from service.worker.worker import Worker
 
 @asynccontextmanager
 async def working(
-    queue: RedisQueue,
-) -> AsyncGenerator[None]:
-    """From when it can be seen; stops with the block."""
-    engine = FakeEngine()
+    queue: JobQueue,
+    engine: FakeEngine | None = None,
+    *,
+    max_generations: int = 8,
+    ttl_seconds: float = 5.0,
+    lease_seconds: float = 5.0,
+    grace_seconds: float = 5.0,
+) -> AsyncGenerator[asyncio.Event]:
+    """From when it can be seen; yields the event that stops it, which the block's end sets."""
+    engine = engine or FakeEngine()
     await engine.start()
     heartbeat = Heartbeat(
         queue=queue,
         engine=engine,
         worker_id="w",
         engine_name="fake",
-        ttl_seconds=5.0,
-        pace=LearnedPace(slots=8),
+        ttl_seconds=ttl_seconds,
+        pace=LearnedPace(slots=max_generations),
     )
-    made = Worker(
+    worker = Worker(
         worker_id="w",
         queue=queue,
         engine=engine,
         heartbeat=heartbeat,
         metrics=Metrics(),
-        max_generations=8,
-        lease_seconds=5.0,
-        grace_seconds=5.0,
+        max_generations=max_generations,
+        lease_seconds=lease_seconds,
+        grace_seconds=grace_seconds,
     )
     stop = asyncio.Event()
-    running = asyncio.create_task(made.run(stop))
+    running = asyncio.create_task(worker.run(stop))
     while not await queue.workers():
         await asyncio.sleep(0.01)
     try:
-        yield
+        yield stop
     finally:
         stop.set()
         await running
