@@ -85,7 +85,7 @@ def main(
     rounds: Annotated[int, typer.Option(help="Turns that each takes.")] = 3,
     engine: Annotated[
         ModelEngine, typer.Option(help="The service's: torch, as its peer's, or triton.")
-    ] = ("torch"),
+    ] = "torch",
 ) -> None:
     """Images per second and times of calls, beside one process with the model behind a lock."""
     measure(clients=clients, seconds=seconds, rounds=rounds, engine=engine).publish()
