@@ -1,6 +1,6 @@
 """Writes Prometheus' rules as the object that its operator reads, for clusters.
 
-kustomize puts files into a ConfigMap and into nothing else, so deploy/observability has the rules and
+kustomize puts files into a ConfigMap and into nothing else: deploy/observability has the rules, and
 this copies them, comments included. Run by `make manifests`.
 """
 

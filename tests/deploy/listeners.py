@@ -1,4 +1,4 @@
-"""Where each service listens and what it answers there, by the code and by the programs themselves."""
+"""Where each service listens and what it answers there, by the code and by what others document."""
 
 from __future__ import annotations
 
