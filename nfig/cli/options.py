@@ -28,6 +28,12 @@ CheckpointMinutes = Annotated[float, typer.Option(help="Minutes between saved st
 ModelName = Annotated[
     str | None, typer.Option(help="Of the model, as the service lists it; the preset's.")
 ]
+Further = Annotated[
+    bool, typer.Option("--further", help="Train on the transformer that the checkpoint has.")
+]
+SelfCorrection = Annotated[
+    float, typer.Option(help="Largest share of tokens that are mistakes of its own, to mend.")
+]
 LearningRate = Annotated[float, typer.Option(help="At the peak.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto; nobody has run cuda yet.")]
 Seed = Annotated[int, typer.Option(help="Of weights and order of the data.")]

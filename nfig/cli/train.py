@@ -18,6 +18,7 @@ from nfig.cli.options import (
     Data,
     Device,
     Epochs,
+    Further,
     LearningRate,
     Minutes,
     ModelName,
@@ -25,6 +26,7 @@ from nfig.cli.options import (
     Preset,
     Run,
     Seed,
+    SelfCorrection,
     attribution_beside,
     preset_of,
     user_errors,
@@ -111,6 +113,8 @@ def train_transformer(  # noqa: PLR0913
         str | None, typer.Option(help=f"Which model; {DEFAULT_PRESET}, or the recipe's.")
     ] = None,
     name: ModelName = None,
+    further: Further = False,
+    self_correction: SelfCorrection = 0.0,
     recipe: Annotated[
         str | None, typer.Option(help="Published options, for all that is not given.")
     ] = None,
@@ -155,6 +159,8 @@ def train_transformer(  # noqa: PLR0913
         tokenizer_from=tokenizer,
         run=folder,
         options=options,
+        further=further,
+        self_correction=self_correction,
         attribution=attribution_beside(data),
         compiled=compiled,
     )
