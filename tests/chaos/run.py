@@ -163,6 +163,9 @@ async def _audit(stack: ChaosStack, clients: Clients) -> None:
                 Stored(job=job, state=status["state"], shape=shape, request=request)
             )
             await clients.watch(job, name=AUDIT, seconds=AUDIT_SECONDS)
+            for image in status["images"]:
+                if "digest" in image:
+                    await clients.fetch(job, image["image_index"])
 
 
 async def _stored(stack: ChaosStack) -> Sequence[str]:
