@@ -34,6 +34,9 @@ Further = Annotated[
 SelfCorrection = Annotated[
     float, typer.Option(help="Largest share of tokens that are mistakes of its own, to mend.")
 ]
+ProfileName = Annotated[
+    str | None, typer.Option("--profile", help="exact or fast; default: the checkpoint's own.")
+]
 Recipe = Annotated[str | None, typer.Option(help="Published options, for all that is not given.")]
 Compiled = Annotated[
     bool, typer.Option("--compile", help="Faster after a slow start; needs a C++ compiler.")
