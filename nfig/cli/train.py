@@ -15,6 +15,7 @@ from nfig.cli.options import (
     Accumulate,
     BatchSize,
     CheckpointMinutes,
+    Compiled,
     Data,
     Device,
     Epochs,
@@ -24,6 +25,7 @@ from nfig.cli.options import (
     ModelName,
     Out,
     Preset,
+    Recipe,
     Run,
     Seed,
     SelfCorrection,
@@ -115,9 +117,7 @@ def train_transformer(  # noqa: PLR0913
     name: ModelName = None,
     further: Further = False,
     self_correction: SelfCorrection = 0.0,
-    recipe: Annotated[
-        str | None, typer.Option(help="Published options, for all that is not given.")
-    ] = None,
+    recipe: Recipe = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Images at once, over all processes; 64, or the recipe's.")
     ] = None,
@@ -128,9 +128,7 @@ def train_transformer(  # noqa: PLR0913
     checkpoint_minutes: CheckpointMinutes = 2.0,
     device: Device = "cpu",
     seed: Seed = 0,
-    compiled: Annotated[
-        bool, typer.Option("--compile", help="Faster after a slow start; needs a C++ compiler.")
-    ] = False,
+    compiled: Compiled = False,
 ) -> None:
     """Train a transformer on a tokenizer's tokens; writes a whole checkpoint."""
     from nfig import data as datasets
