@@ -77,7 +77,7 @@ def serve(
     with _explained(progress, options), run_stack(options, progress) as stack:
         _print_addresses(stack, progress)
         with suppress(KeyboardInterrupt):
-            stack.watch()
+            stack.watch(progress.warn)
 
 
 def _options(
