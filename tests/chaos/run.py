@@ -168,6 +168,9 @@ async def _audit_one(http: httpx.AsyncClient, clients: Clients, job: str) -> Non
     request = status["start_within_ms"] - START_WITHIN_MS
     clients.records.append(Stored(job=job, state=status["state"], shape=shape, request=request))
     await clients.watch(job, name=AUDIT, seconds=AUDIT_SECONDS)
+    for image in status["images"]:
+        if "digest" in image:
+            await clients.fetch(job, image["image_index"])
 
 
 async def _stored(stack: ChaosStack) -> Sequence[str]:
