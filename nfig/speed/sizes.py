@@ -47,8 +47,8 @@ def baseline_config(config: ModelConfig) -> ModelConfig:
     )
     preset = PRESETS.get(f"var-d{depth}")
     if preset is not None:
-        preset = replace(preset, tokenizer=replace(preset.tokenizer, preview_channels=0))
-        if (preset.transformer, preset.tokenizer) == (transformer, tokenizer):
+        preset_tokenizer = replace(preset.tokenizer, preview_channels=0)
+        if (preset.transformer, preset_tokenizer) == (transformer, tokenizer):
             return preset
     name = f"{config.name}-var-d{depth}"
     return ModelConfig(name=name, tokenizer=tokenizer, transformer=transformer, sampling=sampling)
