@@ -15,7 +15,7 @@ PACKAGES = ("nfig", "nfig_client", "nfig_proto", "service")
 
 @dataclass(frozen=True, kw_only=True)
 class Image:
-    """Has the distributions that a target installs and nothing else of this environment."""
+    """Has, in `deps`, some distributions and nothing else of this environment; in `code`, ours."""
 
     folder: Path
 
@@ -35,12 +35,17 @@ class Image:
 
 def lay_out(target: str, sbom: ModuleType, folder: Path) -> Image:
     """By links, since torch is large."""
-    for name in sbom.closure(sbom.requirements(target)):
-        _link_files_of(name, folder / "deps")
+    link_distributions(sbom.closure(sbom.requirements(target)), folder / "deps")
     (folder / "code").mkdir()
     for package in PACKAGES:
         (folder / "code" / package).symlink_to(ROOT / package)
     return Image(folder=folder)
+
+
+def link_distributions(names: set[str], deps: Path) -> None:
+    """What `pip install --target` would put there: these and nothing else."""
+    for name in names:
+        _link_files_of(name, deps)
 
 
 def _link_files_of(name: str, deps: Path) -> None:
