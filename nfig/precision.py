@@ -23,6 +23,11 @@ def dtype_named(name: str) -> torch.dtype:
 
 def to_precision(model: NFIGModel, name: str) -> NFIGModel:
     """Changes the model in place and returns it."""
+    return to_dtype(model, name)
+
+
+def to_dtype(model: NFIGModel, name: str) -> NFIGModel:
+    """The dtypes alone. Raises ValueError on an unknown name."""
     dtype = dtype_named(name)
     transformer, tokenizer = model.transformer, model.tokenizer
     transformer.to(dtype)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from dataclasses import dataclass
+from pathlib import Path
 
 import torch
 from torch import nn
@@ -12,6 +14,7 @@ from nfig.config import ModelConfig
 from nfig.int8 import Rounded
 
 FLOAT32_BYTES = 4
+STATUS = Path("/proc/self/status")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +59,26 @@ def peak_bytes(device: torch.device) -> int:
         return int(torch.cuda.max_memory_allocated(device))
     if sys.platform == "win32":
         return 0
+    if STATUS.exists():
+        # Not what getrusage says: in a new process that begins with its parent's peak.
+        fields = dict(line.split(":", 1) for line in STATUS.read_text().splitlines())
+        return 1024 * int(fields["VmHWM"].split()[0])
     import resource
 
     usage = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return int(usage if sys.platform == "darwin" else usage * 1024)
+
+
+def measure_growth(config: ModelConfig, *, batch_size: int, dtype: str, device: str) -> int:
+    """Bytes by which a process grows at most, from an imported torch to a batch of images.
+
+    A process of its own, so that nothing else is in the figure. Raises RuntimeError if it fails.
+    """
+    command = [sys.executable, "-m", "nfig.speed.memory_probe"]
+    arguments = [config.to_json(), str(batch_size), dtype, device]
+    done = subprocess.run(  # noqa: S603, our own program
+        [*command, *arguments], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise RuntimeError(f"memory could not be measured: {done.stderr}")
+    return int(done.stdout)
