@@ -48,7 +48,7 @@ class EngineContender:
     @classmethod
     def random(cls, config: ModelConfig, *, device: torch.device, dtype: str) -> EngineContender:
         """Raises ValueError on an unknown dtype."""
-        return cls(to_precision(NFIGModel(config).requires_grad_(False), dtype).to(device))
+        return cls(to_precision(NFIGModel(config).requires_grad_(False).to(device), dtype))
 
     def bands(self, batch_size: int) -> Iterator[tuple[float, Tensor]]:
         sampling = self.config.sampling
