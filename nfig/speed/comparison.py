@@ -136,7 +136,6 @@ class Comparison:
             "results": [self._result(each) for each in self.results],
         }
 
-
     def _result(self, result: SideBySide) -> dict[str, Any]:
         values = result.to_dict()
         values["transformer"]["of_matmul_rate"] = result.transformer_gflops / self.limits.gflops

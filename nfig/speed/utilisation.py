@@ -1,7 +1,7 @@
 """How near the transformer comes to the machine's own rate of matrix products.
 
-Counted are matrix products alone, attention's included; timed is all that leads from a band's inputs
-to its logits, without sampling and embedding.
+Counted are matrix products alone, attention's included; timed is all that leads from a band's
+inputs to its logits, without sampling and embedding.
 
 Shape legend: B batch rows, C latent channels, l tokens of one band.
 """

@@ -36,9 +36,7 @@ def modulate(x_BlD: Tensor, *, scale_B1D: Tensor, shift_B1D: Tensor) -> Tensor:
 def attend(q_BNlE: Tensor, k_BNtE: Tensor, v_BNtE: Tensor, *, mask_lt: Tensor | None) -> Tensor:
     """Softmax attention of queries that are scaled already: (B, N, l, E)."""
     if mask_lt is not None or q_BNlE.device.type != "cpu" or q_BNlE.dtype is not torch.bfloat16:
-        return F.scaled_dot_product_attention(
-            q_BNlE, k_BNtE, v_BNtE, attn_mask=mask_lt, scale=1.0
-        )
+        return F.scaled_dot_product_attention(q_BNlE, k_BNtE, v_BNtE, attn_mask=mask_lt, scale=1.0)
     # PyTorch's fused kernel takes many small products, where the CPU is far from its rate. A row
     # at a time: its scores stay in the cache, and its bits do not depend on the others.
     rows = zip(q_BNlE, k_BNtE, v_BNtE, strict=True)

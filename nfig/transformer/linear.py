@@ -71,7 +71,5 @@ def _packed_linear(
     x: Tensor, weight_OI: Tensor, bias_O: Tensor | None, activation: Activation
 ) -> Tensor:
     algorithm = "tanh" if activation == "gelu" else ""
-    y: Tensor = torch.ops.mkldnn._linear_pointwise(
-        x, weight_OI, bias_O, activation, [], algorithm
-    )
+    y: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight_OI, bias_O, activation, [], algorithm)
     return y
