@@ -23,6 +23,7 @@ def bench(  # noqa: PLR0913
     against: Annotated[str, typer.Option(help="Preset that its speed is compared with.")] = (
         "var-d20"
     ),
+    profile: Annotated[str, typer.Option(help="Of the first: exact or fast.")] = "exact",
     baseline: Annotated[
         str, typer.Option(help="How the second is run: as_published or same_code.")
     ] = "as_published",
@@ -33,12 +34,14 @@ def bench(  # noqa: PLR0913
     json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures.")] = None,
 ) -> None:
     """Time two models side by side, decoder and guidance included. Weights are random."""
+    from nfig.profile import profile_named
     from nfig.speed.baseline import label_named
     from nfig.speed.comparison import BenchOptions, compare
 
     options = BenchOptions(
         model=model,
         against=against,
+        profile=profile_named(profile) or "exact",
         baseline=label_named(baseline),
         batch_sizes=_sizes(batch_sizes),
         dtype=dtype,
@@ -63,7 +66,9 @@ def _show(comparison: Comparison) -> None:
     from rich.table import Table
 
     options = comparison.options
-    table = Table(title=f"{options.model} beside {options.against} ({options.baseline})")
+    table = Table(
+        title=f"{options.model} ({options.profile}) beside {options.against} ({options.baseline})"
+    )
     for column in ("batch", "part", f"{options.model} ms", f"{options.against} ms", "speedup"):
         table.add_column(column, justify="right")
     for result in comparison.results:
@@ -97,7 +102,7 @@ def _row(batch_size: int, name: str, first: float, second: float) -> tuple[str, 
 
 
 def _footer(values: dict[str, Any]) -> str:
-    machine, memory = values["machine"], values["memory"]
+    machine, memory, previews = values["machine"], values["memory"], values["previews"]
     megabytes = {name: f"{size / 1e6:,.0f} MB" for name, size in memory.items()}
     shares = [
         f"{result['transformer']['of_matmul_rate']:.0%} at batch {result['batch_size']}"
@@ -109,5 +114,7 @@ def _footer(values: dict[str, Any]) -> str:
         f"transformer of {values['options']['model']}, share of that rate: {', '.join(shares)}\n"
         f"memory of {values['options']['model']}: weights {megabytes['weights']}, "
         f"cache {megabytes['cache']}, activations {megabytes['activations']}: "
-        f"{megabytes['total']} computed, {megabytes['grown']} measured"
+        f"{megabytes['total']} computed, {megabytes['grown']} measured\n"
+        f"previews of all bands add {previews['added']:.0%} to its image's time; the first comes "
+        f"after {previews['first']:.0%} of it"
     )

@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import torch
 
-from nfig.config import preset_named
+from nfig.config import Profile, preset_named
 from nfig.precision import dtype_named
+from nfig.profile import FAST_DTYPE
 from nfig.speed.baseline import Label, contender_of
 from nfig.speed.clock import Times, measure_in_turn
 from nfig.speed.contenders import Contender, EngineContender, time_images
 from nfig.speed.machine import MachineLimits, measure_limits
 from nfig.speed.memory import MemoryBudget, memory_budget, peak_bytes
+from nfig.speed.previews import PreviewCost, measure_previews
 from nfig.speed.utilisation import time_transformer, transformer_flops
 
 
@@ -31,6 +33,8 @@ class BenchOptions:
 
     model: str
     against: str
+    profile: Profile = "exact"
+    """Of the first (nfig.profile); the second draws exactly."""
     baseline: Label = "as_published"
     batch_sizes: tuple[int, ...] = (1,)
     dtype: str = "bf16"
@@ -48,6 +52,8 @@ class BenchOptions:
             raise ValueError(f"baseline as_published is VAR's way: {self.against} is not VAR")
         preset_named(self.model)
         dtype_named(self.dtype)
+        if self.profile == "fast" and self.dtype != FAST_DTYPE:
+            raise ValueError(f"dtype must be {FAST_DTYPE} in profile fast: {self.dtype!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +118,8 @@ class Comparison:
     results: Sequence[SideBySide]
     budget: MemoryBudget
     """Of the first model, at the largest batch."""
+    previews: PreviewCost
+    """Of the first model, at the first batch size."""
     grown_bytes: int
     """By how much the process' peak grew for the first model, measured before the second came."""
 
@@ -133,6 +141,7 @@ class Comparison:
                 "total": self.budget.total,
                 "grown": self.grown_bytes,
             },
+            "previews": asdict(self.previews),
             "results": [self._result(each) for each in self.results],
         }
 
@@ -145,7 +154,8 @@ class Comparison:
 def compare(options: BenchOptions) -> Comparison:
     """What `nfig bench` does."""
     device, dtype = torch.device(options.device), dtype_named(options.dtype)
-    first_config, second_config = preset_named(options.model), preset_named(options.against)
+    first_config = replace(preset_named(options.model), profile=options.profile)
+    second_config = preset_named(options.against)
     limits = measure_limits(device, dtype)
     before = peak_bytes(device)
     first = EngineContender.random(first_config, device=device, dtype=options.dtype)
@@ -153,10 +163,16 @@ def compare(options: BenchOptions) -> Comparison:
     time_images(first, largest)
     grown = peak_bytes(device) - before
     budget = memory_budget(first.model, first_config, batch_size=largest, dtype=dtype)
+    previews = measure_previews(first, options.batch_sizes[0], repetitions=options.repetitions)
     second = contender_of(options.baseline, second_config, device=device, dtype=options.dtype)
     results = [_side_by_side(size, first, second, options) for size in options.batch_sizes]
     return Comparison(
-        options=options, limits=limits, results=results, budget=budget, grown_bytes=grown
+        options=options,
+        limits=limits,
+        results=results,
+        budget=budget,
+        previews=previews,
+        grown_bytes=grown,
     )
 
 

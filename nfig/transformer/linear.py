@@ -9,25 +9,22 @@ Shape legend: M rows, I inputs, O outputs.
 
 from __future__ import annotations
 
-from typing import Literal
-
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-ROWS_PER_THREAD = 4
+from nfig.int8 import Activation
 
-Activation = Literal["none", "gelu"]
-"""What follows a linear layer; GELU is the tanh approximation."""
+ROWS_PER_THREAD = 4
 
 
 def steady_linear(
     x: Tensor, weight_OI: Tensor, bias_O: Tensor | None, activation: Activation = "none"
 ) -> Tensor:
-    """`F.linear` and an activation, on a CPU with rows of zeros until no thread has leftovers.
+    """`F.linear`, on a CPU with rows of zeros added until no thread has leftovers.
 
-    Measured for float32 on MKL, and for packed weights, which need no zeros; elsewhere it is only
-    a linear layer.
+    GELU is the tanh approximation. Measured for float32 on MKL, and for packed weights, which need
+    no zeros; elsewhere it is only a linear layer.
     """
     if weight_OI.is_mkldnn:
         return _packed_linear(x, weight_OI, bias_O, activation)

@@ -58,9 +58,19 @@ def test_the_file_holds_the_speedup_in_all_and_per_band(
         assert transformer["of_matmul_rate"] == pytest.approx(transformer["gflops"] / rate)
     assert values["machine"]["gflops"] > 0 < values["machine"]["gbytes_per_second"]
     assert values["memory"]["total"] > values["memory"]["weights"] > 0
+    assert values["previews"]["added"] > -1
+    assert 0 < values["previews"]["first"] < 1 + values["previews"]["added"]
+    assert "previews" in output
     assert "speedup" in output
     assert "computed" in output
     assert "at batch 2" in output
+
+
+def test_the_first_can_draw_fast() -> None:
+    options = "--model tiny --against tiny-var --profile fast --repetitions 3"
+    code, output = run(*options.split())
+    assert code == 0, output
+    assert "tiny (fast)" in output
 
 
 @pytest.mark.parametrize(
@@ -73,6 +83,8 @@ def test_the_file_holds_the_speedup_in_all_and_per_band(
         ("--model tiny --against tiny-var --batch-sizes 1,x", "batch_sizes"),
         ("--model tiny --against tiny-var --batch-sizes 0", "batch_sizes"),
         ("--model tiny --against tiny-var --repetitions 2", "repetitions"),
+        ("--model tiny --against tiny-var --profile quick", "profile"),
+        ("--model tiny --against tiny-var --profile fast --dtype fp32", "dtype"),
     ],
 )
 def test_a_bad_option_is_named(arguments: str, named: str) -> None:
