@@ -46,12 +46,13 @@ class _Unstarted(TorchFunctionMode):
     def __torch_function__(
         self, function: Any, _: Any, arguments: tuple[Any, ...] = (), options: Any = None
     ) -> Any:
+        options = options or {}
         name = getattr(function, "__name__", "")
-        if name.endswith("_") and not name.endswith("__") and arguments:
-            first = arguments[0]
+        if name.endswith("_") and not name.endswith("__"):
+            first = next(iter((*arguments, *options.values())), None)
             if isinstance(first, torch.Tensor) and first.is_meta:
                 return first
-        return function(*arguments, **(options or {}))
+        return function(*arguments, **options)
 
 
 def random_model(config: ModelConfig, *, device: torch.device, dtype: str) -> NFIGModel:
@@ -64,6 +65,7 @@ def random_model(config: ModelConfig, *, device: torch.device, dtype: str) -> NF
     to_dtype(model, dtype)
     for module in model.modules():
         for name, parameter in module.named_parameters(recurse=False):
-            filled = torch.empty_like(parameter, device=device).uniform_(-LARGEST, LARGEST)
+            filled = torch.empty(parameter.shape, dtype=parameter.dtype, device=device)
+            filled.uniform_(-LARGEST, LARGEST)
             setattr(module, name, nn.Parameter(filled, requires_grad=False))
     return model.to(device).eval()

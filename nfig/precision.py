@@ -1,15 +1,21 @@
 """A model in 16 bits, where that is faster and changes no token's meaning.
 
 Blocks and decoder go to 16 bits. The codebook and the canvas stay in float32, because bands are
-summed there; so does the head, because sampling lives on small differences between logits.
-
+summed there; so does the head, because sampling lives on small differences between logits. On a CPU
+weights are also laid out once as its matrix products read them, see docs/decisions/0012.
 """
 
 from __future__ import annotations
 
+import ctypes
+import platform
+import sys
+
 import torch
 
 from nfig.model import NFIGModel
+from nfig.tokenizer.layers import fold_upsampling
+from nfig.transformer.linear import SteadyLinear
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -22,12 +28,21 @@ def dtype_named(name: str) -> torch.dtype:
 
 
 def to_precision(model: NFIGModel, name: str) -> NFIGModel:
-    """Changes the model in place and returns it."""
-    return to_dtype(model, name)
+    """Changes the model in place, where it will draw, and returns it: from now on it only draws."""
+    to_dtype(model, name)
+    transformer, tokenizer = model.transformer, model.tokenizer
+    fold_upsampling(tokenizer.decoder.layers)
+    if tokenizer.preview_decoder is not None:
+        fold_upsampling(tokenizer.preview_decoder.layers)
+    for module in transformer.modules():
+        if isinstance(module, SteadyLinear):
+            module.pack()
+    give_back_memory()
+    return model
 
 
-def to_dtype(model: NFIGModel, name: str) -> NFIGModel:
-    """The dtypes alone. Raises ValueError on an unknown name."""
+def to_dtype(model: NFIGModel, name: str) -> None:
+    """The dtypes alone, in place. Raises ValueError on an unknown name."""
     dtype = dtype_named(name)
     transformer, tokenizer = model.transformer, model.tokenizer
     transformer.to(dtype)
@@ -35,4 +50,9 @@ def to_dtype(model: NFIGModel, name: str) -> NFIGModel:
     tokenizer.decoder.to(dtype)
     if tokenizer.preview_decoder is not None:
         tokenizer.preview_decoder.layers.to(dtype)
-    return model
+
+
+def give_back_memory() -> None:
+    """To the system, what has been freed: layers that took each other's place leave gaps."""
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL("libc.so.6").malloc_trim(0)
