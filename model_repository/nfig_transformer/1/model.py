@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import triton_python_backend_utils as pb_utils
 
 from nfig.export.band_metrics import BandMetrics
@@ -44,15 +45,22 @@ class Caller:
             self.end()
         return self.open
 
-    def send(self, tensors: Sequence[Any]) -> None:
-        self.sender.send(pb_utils.InferenceResponse(output_tensors=tensors))
+    def send(self, tensors: Sequence[Any], *, last: bool) -> None:
+        response = pb_utils.InferenceResponse(output_tensors=tensors)
+        if last:
+            self._send_last(response)
+        else:
+            self.sender.send(response)
 
     def end(self, error: Any = None) -> None:
-        """Sends the final flag, which every request must get exactly once."""
+        """Unless it has had its last response."""
         if self.open:
-            self.open = False
-            response = error and pb_utils.InferenceResponse(error=error)
-            self.sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
+            self._send_last(error and pb_utils.InferenceResponse(error=error))
+
+    def _send_last(self, response: Any) -> None:
+        """With the final flag, which every request must get exactly once."""
+        self.open = False
+        self.sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
 
 class TritonPythonModel:
@@ -92,27 +100,34 @@ class TritonPythonModel:
         if not rows:
             return
         generations = [generation for _, generation in rows]
-        for step in self.model.draw(generations, is_alive=lambda row: rows[row][0].is_alive()):
+        for step in self.model.draw(generations, is_alive=lambda row: rows[row][0].open):
             self.metrics.observe(step, self.model.baseline)
+            shared = self._tensors_of(step)
             for (caller, generation), row in zip(rows, step.rows, strict=True):
-                # Asked again: a response on a cancelled stream can leak or crash Triton's gRPC.
+                # Asked once a band, since each time is a way to Triton and back; and right here,
+                # since a response on a cancelled stream can leak or crash Triton's gRPC.
                 if row is not None and caller.is_alive():
-                    caller.send(self._tensors(row, step))
-                    if step.band + 1 == generation.bands:
-                        caller.end()
+                    last = step.band + 1 == generation.bands
+                    caller.send([*shared, *_tensors_of(row)], last=last)
 
     def finalize(self) -> None:
         self.quiet.close()
 
-    def _tensors(self, row: ServedRow, step: ServedBand) -> list[Any]:
+    def _tensors_of(self, step: ServedBand) -> list[Any]:
+        """What all rows of the band have in common, made once for all."""
         baseline = [step.baseline_seconds.get(name, np.nan) for name in BASELINES]
-        values = {
-            "band": np.array([[step.band]], np.int32),
-            "tokens": row.tokens[None],
-            "canvas": row.canvas[None],
-            "seconds": np.array([[step.seconds]], np.float64),
-            "batch_size": np.array([[step.batch_size]], np.int32),
-            "digest": np.array([[self.model.digest.encode()]], object),
-            "baseline_seconds": np.array([baseline], np.float64),
-        }
-        return [pb_utils.Tensor(name, value) for name, value in values.items()]
+        return _tensors(
+            band=np.array([[step.band]], np.int32),
+            seconds=np.array([[step.seconds]], np.float64),
+            batch_size=np.array([[step.batch_size]], np.int32),
+            digest=np.array([[self.model.digest.encode()]], object),
+            baseline_seconds=np.array([baseline], np.float64),
+        )
+
+
+def _tensors_of(row: ServedRow) -> list[Any]:
+    return _tensors(tokens=row.tokens[None], canvas=row.canvas[None])
+
+
+def _tensors(**values: npt.NDArray[Any]) -> list[Any]:
+    return [pb_utils.Tensor(name, value) for name, value in values.items()]
