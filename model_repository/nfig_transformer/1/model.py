@@ -63,6 +63,26 @@ class Caller:
         self.sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
 
+class Audience:
+    """Those who share a batch. Each question to Triton costs a way there and back.
+
+    Before a band one who still listens is enough: the rows of the others are drawn along anyway.
+    Before a response each is asked, as one on a cancelled stream can leak or crash Triton's gRPC.
+    """
+
+    def __init__(self, callers: Sequence[Caller]) -> None:
+        self._callers = callers
+        self._found = False
+
+    def next_band(self) -> None:
+        self._found = False
+
+    def has(self, row: int) -> bool:
+        caller = self._callers[row]
+        self._found = self._found or caller.is_alive()
+        return caller.open
+
+
 class TritonPythonModel:
     def initialize(self, args: dict[str, str]) -> None:
         folder = Path(args["model_repository"]) / args["model_version"]
@@ -100,15 +120,15 @@ class TritonPythonModel:
         if not rows:
             return
         generations = [generation for _, generation in rows]
-        for step in self.model.draw(generations, is_alive=lambda row: rows[row][0].open):
+        audience = Audience([caller for caller, _ in rows])
+        for step in self.model.draw(generations, is_alive=audience.has):
             self.metrics.observe(step, self.model.baseline)
             shared = self._tensors_of(step)
             for (caller, generation), row in zip(rows, step.rows, strict=True):
-                # Asked once a band, since each time is a way to Triton and back; and right here,
-                # since a response on a cancelled stream can leak or crash Triton's gRPC.
                 if row is not None and caller.is_alive():
                     last = step.band + 1 == generation.bands
                     caller.send([*shared, *_tensors_of(row)], last=last)
+            audience.next_band()
 
     def finalize(self) -> None:
         self.quiet.close()
