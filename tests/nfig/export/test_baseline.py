@@ -84,8 +84,8 @@ def test_steps_say_what_the_baseline_takes_for_the_padded_batch(tiny_checkpoint:
     assert served.baseline is None
     assert not [s for s in served.draw([generation(1.5)]) if s.baseline_seconds]
     served.baseline = a_baseline()
-    steps = list(served.draw([generation(1.5)] * 3))
-    assert [s.baseline_seconds["same_code"] for s in steps] == [5.0, 6.0, 7.0, 8.0, 9.0, 10.0]
+    steps = list(served.draw([generation(1.5)] * 5))
+    assert [s.baseline_seconds["same_code"] for s in steps] == [7.0, 8.0, 9.0, 10.0, 11.0, 12.0]
     # Half the rows: nothing that was measured.
     assert not [s for s in served.draw([generation(0.0)] * 3) if s.baseline_seconds]
 
