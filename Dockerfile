@@ -99,8 +99,8 @@ WORKDIR /models
 # The image's own user triton-server.
 USER 1000:1000
 EXPOSE 8000 8001 8002
-# A band drawn and decoded: Triton's own word on its health is not trusted.
-HEALTHCHECK --interval=30s --timeout=20s --start-period=180s --retries=3 \
+# A band drawn and decoded, a picture encoded: Triton's own word on its health is not trusted.
+HEALTHCHECK --interval=30s --timeout=35s --start-period=180s --retries=3 \
     CMD ["python3", "/canary.py"]
 CMD ["tritonserver", "--model-repository=/models", "--disable-auto-complete-config", \
      "--backend-config=python,stub-timeout-seconds=180", "--exit-timeout-secs=30"]

@@ -53,6 +53,7 @@ proto: $(SETUP) ## write the gRPC stubs of nfig_proto from proto/
 	$(BIN)/python .ci/proto.py
 
 manifests: $(SETUP) out/checkov/.setup-done ## render every overlay of deploy/kubernetes and check it
+	$(BIN)/python .ci/prometheus_rules.py
 	mkdir -p out/manifests
 	for overlay in $(notdir $(wildcard deploy/kubernetes/overlays/*)); do \
 		$(BIN)/kubectl kustomize deploy/kubernetes/overlays/$$overlay \

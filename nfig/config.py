@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 
@@ -16,6 +17,7 @@ Quantization = Literal["frequency", "area"]
 Basis = Literal["dct", "fft"]
 BandEdges = Literal["nyquist", "literal"]
 EncoderKind = Literal["cnn", "vit"]
+Profile = Literal["exact", "fast"]
 CHOICES = {
     "quantization": Quantization,
     "basis": Basis,
@@ -127,6 +129,9 @@ class TokenizerConfig:
         return sum(side * side for side in self.grid_sides)
 
 
+FAST_GUIDED_SHARE = 0.6
+"""Of the bands, the first; the others have most of the tokens and need guidance least."""
+
 LATER_OPTIONS = {
     "quantization": "frequency",
     "band_edges": "nyquist",
@@ -185,13 +190,23 @@ class ModelConfig:
     sampling: SamplingDefaults = field(default_factory=SamplingDefaults)
     class_names: tuple[str, ...] = ()
     """One name per class label, or none."""
+    profile: Profile = "exact"
+    """How it draws: as trained, or faster for a little quality (nfig.profile)."""
 
     def __post_init__(self) -> None:
+        if self.profile not in get_args(Profile):
+            raise ValueError(f"profile must be one of {get_args(Profile)}: {self.profile!r}")
         if self.class_names and len(self.class_names) != self.transformer.num_classes:
             raise ValueError(
                 f"class_names has {len(self.class_names)} names "
                 f"for {self.transformer.num_classes} classes"
             )
+
+    @property
+    def guided_bands(self) -> int:
+        """Bands that guidance applies to, the first ones."""
+        num_bands = self.tokenizer.num_bands
+        return num_bands if self.profile == "exact" else math.ceil(FAST_GUIDED_SHARE * num_bands)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
@@ -203,6 +218,8 @@ class ModelConfig:
         for name, default in LATER_OPTIONS.items():
             if values["tokenizer"][name] == default:
                 del values["tokenizer"][name]
+        if values["profile"] == "exact":
+            del values["profile"]  # as the later options: a digest must not change
         return json.dumps(values, indent=2) + "\n"
 
     @classmethod

@@ -101,12 +101,17 @@ class BandStep:
     """Time of this step: transformer, sampling and embedding; no pixels."""
 
 
-def guidance_at(band: int, *, num_bands: int, guidance_scale: float) -> float:
+def guidance_at(
+    band: int, *, num_bands: int, guidance_scale: float, guided_bands: int | None = None
+) -> float:
     """t_k = guidance_scale * k / (K - 1), in logits = (1 + t) * conditional - t * unconditional.
 
     Paper: gives a scale (4.5) but not how it is used; this is VAR's rule, none at the first band
     and most at the last. K is the model's number of bands, also for a row that stops earlier.
+    Bands from `guided_bands` on are not guided (nfig.profile).
     """
+    if guided_bands is not None and band >= guided_bands:
+        return 0.0
     return guidance_scale * band / max(num_bands - 1, 1)
 
 
@@ -133,7 +138,7 @@ def generate_slow(model: NFIGModel, generations: Sequence[Generation]) -> Iterat
 def _start(
     model: NFIGModel,
     generations: Sequence[Generation],
-    new_predictor: Callable[[NextFrequencyTransformer, Sequence[Generation]], BandPredictor],
+    new_predictor: Callable[[NFIGModel, Sequence[Generation]], BandPredictor],
     is_alive: Callable[[int], bool] | None,
 ) -> Iterator[BandStep]:
     assert not model.training, "call model.eval() first"
@@ -147,7 +152,7 @@ def _start(
 def _draw(
     model: NFIGModel,
     generations: Sequence[Generation],
-    new_predictor: Callable[[NextFrequencyTransformer, Sequence[Generation]], BandPredictor],
+    new_predictor: Callable[[NFIGModel, Sequence[Generation]], BandPredictor],
     is_alive: Callable[[int], bool],
 ) -> Iterator[BandStep]:
     predict: BandPredictor | None = None
@@ -163,7 +168,7 @@ def _draw(
         started = _now(model.device)
         if predict is None:
             # What is done once is part of the first band's time.
-            predict = new_predictor(model.transformer, generations)
+            predict = new_predictor(model, generations)
         tokens_Bl, canvas_BCHW = _draw_band(model, band, generations, predict, canvas_BCHW, drawing)
         seconds = _now(model.device) - started
         yield BandStep(band=band, tokens_Bl=tokens_Bl, canvas_BCHW=canvas_BCHW, seconds=seconds)
@@ -211,37 +216,37 @@ def _now(device: torch.device) -> float:
 
 
 @torch.no_grad()
-def _cached_predictor(
-    transformer: NextFrequencyTransformer, generations: Sequence[Generation]
-) -> BandPredictor:
+def _cached_predictor(model: NFIGModel, generations: Sequence[Generation]) -> BandPredictor:
     """Conditions once, keys and values kept, both halves of guidance in one batch of 2B rows.
 
-    The second half is left out where no row asks for guidance.
+    The second half is left out where no row asks for guidance, and after the last guided band.
     """
+    transformer, num_rows = model.transformer, len(generations)
     labels_B = _labels(transformer, generations)
     guided = any(g.guidance_scale > 0 for g in generations)
-    if guided:
+    guided_bands = model.config.guided_bands if guided else 0
+    if guided_bands:
         labels_B = torch.cat([labels_B, torch.full_like(labels_B, transformer.no_class)])
     condition = transformer.condition(labels_B)
     cache = transformer.new_cache(len(labels_B))
+    first_condition, first_cache = condition.first_rows(num_rows), cache.first_rows(num_rows)
 
     def predict(band: int, inputs_BlC: Tensor | None) -> Tensor:
-        if inputs_BlC is not None and guided:
+        if band >= guided_bands:
+            states_BlD = transformer.band_states(band, inputs_BlC, first_condition, first_cache)
+            return transformer.logits(states_BlD)
+        if inputs_BlC is not None:
             inputs_BlC = torch.cat([inputs_BlC, inputs_BlC])
-        states_BlD = transformer.band_states(band, inputs_BlC, condition, cache)
-        if guided:
-            # Guidance is linear and so is the head: guided first, it has half the rows.
-            halves = states_BlD.chunk(2)
-            states_BlD = _guide(transformer, band, generations, *halves)
-        return transformer.logits(states_BlD)
+        halves = transformer.band_states(band, inputs_BlC, condition, cache).chunk(2)
+        # Guidance is linear and so is the head: guided first, it has half the rows.
+        return transformer.logits(_guide(model, band, generations, *halves))
 
     return predict
 
 
-def _recomputing_predictor(
-    transformer: NextFrequencyTransformer, generations: Sequence[Generation]
-) -> BandPredictor:
+def _recomputing_predictor(model: NFIGModel, generations: Sequence[Generation]) -> BandPredictor:
     """Everything anew for each band, with the block-causal mask of training."""
+    transformer = model.transformer
     labels_B = _labels(transformer, generations)
     nothing_BlC = transformer.position_LD.new_zeros(len(labels_B), 0, transformer.latent_channels)
     inputs_BMC = nothing_BlC
@@ -253,7 +258,7 @@ def _recomputing_predictor(
         conditional_BlV = transformer(labels_B, inputs_BMC)[:, columns]
         no_class_B = torch.full_like(labels_B, transformer.no_class)
         unconditional_BlV = transformer(no_class_B, inputs_BMC)[:, columns]
-        return _guide(transformer, band, generations, conditional_BlV, unconditional_BlV)
+        return _guide(model, band, generations, conditional_BlV, unconditional_BlV)
 
     return predict
 
@@ -264,17 +269,22 @@ def _labels(transformer: NextFrequencyTransformer, generations: Sequence[Generat
 
 
 def _guide(
-    transformer: NextFrequencyTransformer,
+    model: NFIGModel,
     band: int,
     generations: Sequence[Generation],
     conditional_BlX: Tensor,
     unconditional_BlX: Tensor,
 ) -> Tensor:
     """Of logits, or of the states that they are linear in."""
-    num_bands = len(transformer.band_columns)
+    num_bands, guided_bands = model.num_bands, model.config.guided_bands
     guidance_B = conditional_BlX.new_tensor(
         [
-            guidance_at(band, num_bands=num_bands, guidance_scale=g.guidance_scale)
+            guidance_at(
+                band,
+                num_bands=num_bands,
+                guidance_scale=g.guidance_scale,
+                guided_bands=guided_bands,
+            )
             for g in generations
         ]
     )

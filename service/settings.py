@@ -146,6 +146,8 @@ class GatewaySettings(QueueSettings):
     """A stream that has been silent for this long gets a comment, so that proxies keep it open."""
     attendance_seconds: float = Field(default=10.0, gt=0)
     """Jobs whose callers wait at a gateway that is silent for this long end as cancelled."""
+    engine_patience_seconds: float = Field(default=5.0, gt=0)
+    """Callers who wait are refused once no worker has had an engine for so long."""
     shutdown_grace_seconds: int = Field(default=20, ge=0)
     """How long open requests may go on after SIGTERM."""
     grpc_port: int = Field(default=0, ge=0, le=65535)

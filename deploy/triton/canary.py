@@ -2,7 +2,8 @@
 
 For probes inside Triton's container, so nothing but the standard library. Triton's own word on
 its health is not trusted: its server and its models stay "ready" after the process that runs a
-model has died. This draws the first band of a fixed generation and has it decoded.
+model has died, and each model has one of its own. This draws the first band of a fixed generation,
+has it decoded, and has an image encoded.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import Any
 
 URL = "http://127.0.0.1:8000"
 CARD = "/models/model.json"
-SECONDS = 15.0
-"""For each of the two calls; on a busy server they wait for the batch before them."""
+SECONDS = 10.0
+"""For each of the three calls; on a busy server they wait for the batch before them."""
 
 
 def drawn_canvas(url: str, card: dict[str, Any]) -> list[float]:
@@ -55,6 +56,13 @@ def decode(url: str, card: dict[str, Any], canvas: list[float]) -> None:
     _post(f"{url}/v2/models/nfig_decoder/infer", body)
 
 
+def encode(url: str, card: dict[str, Any]) -> None:
+    side = card["image_size"]
+    shape = [1, side, side, 3]
+    pixels = {"name": "pixels", "datatype": "UINT8", "shape": shape, "data": [0] * (3 * side**2)}
+    _post(f"{url}/v2/models/nfig_encoder/infer", {"inputs": [pixels]})
+
+
 def _post(url: str, body: object) -> bytes:
     """Raises OSError, or ValueError with what Triton says."""
     headers = {"content-type": "application/json"}
@@ -70,6 +78,7 @@ def main(url: str = URL, card_path: str = CARD) -> None:
     try:
         card = json.loads(Path(card_path).read_text(encoding="utf-8"))
         decode(url, card, drawn_canvas(url, card))
+        encode(url, card)
     except (OSError, ValueError, KeyError) as error:
         sys.exit(f"Triton does not draw: {error!r}")
 

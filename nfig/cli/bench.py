@@ -23,6 +23,7 @@ def bench(  # noqa: PLR0913
     against: Annotated[str, typer.Option(help="Preset that its speed is compared with.")] = (
         "var-d20"
     ),
+    profile: Annotated[str, typer.Option(help="Of the first: exact or fast.")] = "exact",
     baseline: Annotated[
         str, typer.Option(help="How the second is run: as_published or same_code.")
     ] = "as_published",
@@ -33,12 +34,14 @@ def bench(  # noqa: PLR0913
     json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures.")] = None,
 ) -> None:
     """Time two models side by side, decoder and guidance included. Weights are random."""
+    from nfig.profile import profile_named
     from nfig.speed.baseline import label_named
     from nfig.speed.comparison import BenchOptions, compare
 
     options = BenchOptions(
         model=model,
         against=against,
+        profile=profile_named(profile) or "exact",
         baseline=label_named(baseline),
         batch_sizes=_sizes(batch_sizes),
         dtype=dtype,
@@ -63,7 +66,9 @@ def _show(comparison: Comparison) -> None:
     from rich.table import Table
 
     options = comparison.options
-    table = Table(title=f"{options.model} beside {options.against} ({options.baseline})")
+    table = Table(
+        title=f"{options.model} ({options.profile}) beside {options.against} ({options.baseline})"
+    )
     for column in ("batch", "part", f"{options.model} ms", f"{options.against} ms", "speedup"):
         table.add_column(column, justify="right")
     for result in comparison.results:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from nfig.cli.options import Data, Out, Run, user_errors
+from nfig.cli.options import Data, Out, ProfileName, Run, user_errors
 
 app = typer.Typer()
 
@@ -16,7 +16,7 @@ app = typer.Typer()
 
 @app.command()
 @user_errors
-def evaluate(
+def evaluate(  # noqa: PLR0913
     model: Annotated[Path, typer.Option(help="Checkpoint folder.")],
     data: Data,
     out: Annotated[Path, typer.Option(help="Folder for evaluation.json and index.html.")],
@@ -31,13 +31,20 @@ def evaluate(
     network: Annotated[
         Path | None, typer.Option(help="The ONNX file of the network that they are of.")
     ] = None,
+    profile: ProfileName = None,
 ) -> None:
     """Measure a checkpoint against held-out images."""
     from nfig import evaluation
+    from nfig.profile import profile_named
     from nfig.training.reporting import Reporter
 
     options = evaluation.EvaluationOptions(
-        count=count, seed=seed, classifier=classifier, statistics=statistics, network=network
+        count=count,
+        seed=seed,
+        classifier=classifier,
+        statistics=statistics,
+        network=network,
+        profile=profile_named(profile),
     )
     with Reporter("evaluation") as reporter:
         page = evaluation.evaluate(model, data, out, options, reporter)
@@ -69,12 +76,14 @@ def sample(  # noqa: PLR0913
     top_p: Annotated[float | None, typer.Option(help="Default: the model's.")] = None,
     temperature: Annotated[float | None, typer.Option(help="Default: the model's.")] = None,
     bands: Annotated[int | None, typer.Option(help="Stop after so many bands.")] = None,
+    profile: ProfileName = None,
 ) -> None:
     """Draw images."""
     from nfig import checkpoint, drawing
+    from nfig.profile import profile_named, to_profile
 
     _check_suffix(out)
-    loaded = checkpoint.load(model)
+    loaded = to_profile(checkpoint.load(model), profile_named(profile))
     chosen = {
         "guidance_scale": guidance_scale,
         "top_k": top_k,
@@ -128,11 +137,13 @@ def vary(
 def export(
     model: Annotated[Path, typer.Option(help="Checkpoint folder.")],
     repository: Annotated[Path, typer.Option(help="Triton's model repository to fill.")],
+    profile: ProfileName = None,
 ) -> None:
-    """Fill a model repository with a checkpoint."""
+    """Fill a model repository with a checkpoint. In another profile it has another digest."""
     from nfig.export import export_model
+    from nfig.profile import profile_named
 
-    typer.echo(f"{export_model(model, repository)}")
+    typer.echo(f"{export_model(model, repository, profile=profile_named(profile))}")
 
 
 def _check_suffix(out: Path) -> None:

@@ -28,6 +28,19 @@ CheckpointMinutes = Annotated[float, typer.Option(help="Minutes between saved st
 ModelName = Annotated[
     str | None, typer.Option(help="Of the model, as the service lists it; the preset's.")
 ]
+Further = Annotated[
+    bool, typer.Option("--further", help="Train on the transformer that the checkpoint has.")
+]
+SelfCorrection = Annotated[
+    float, typer.Option(help="Largest share of tokens that are mistakes of its own, to mend.")
+]
+ProfileName = Annotated[
+    str | None, typer.Option("--profile", help="exact or fast; default: the checkpoint's own.")
+]
+Recipe = Annotated[str | None, typer.Option(help="Published options, for all that is not given.")]
+Compiled = Annotated[
+    bool, typer.Option("--compile", help="Faster after a slow start; needs a C++ compiler.")
+]
 LearningRate = Annotated[float, typer.Option(help="At the peak.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto; nobody has run cuda yet.")]
 Seed = Annotated[int, typer.Option(help="Of weights and order of the data.")]

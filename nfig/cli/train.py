@@ -15,16 +15,20 @@ from nfig.cli.options import (
     Accumulate,
     BatchSize,
     CheckpointMinutes,
+    Compiled,
     Data,
     Device,
     Epochs,
+    Further,
     LearningRate,
     Minutes,
     ModelName,
     Out,
     Preset,
+    Recipe,
     Run,
     Seed,
+    SelfCorrection,
     attribution_beside,
     preset_of,
     user_errors,
@@ -111,9 +115,9 @@ def train_transformer(  # noqa: PLR0913
         str | None, typer.Option(help=f"Which model; {DEFAULT_PRESET}, or the recipe's.")
     ] = None,
     name: ModelName = None,
-    recipe: Annotated[
-        str | None, typer.Option(help="Published options, for all that is not given.")
-    ] = None,
+    further: Further = False,
+    self_correction: SelfCorrection = 0.0,
+    recipe: Recipe = None,
     batch_size: Annotated[
         int | None, typer.Option(help="Images at once, over all processes; 64, or the recipe's.")
     ] = None,
@@ -124,9 +128,7 @@ def train_transformer(  # noqa: PLR0913
     checkpoint_minutes: CheckpointMinutes = 2.0,
     device: Device = "cpu",
     seed: Seed = 0,
-    compiled: Annotated[
-        bool, typer.Option("--compile", help="Faster after a slow start; needs a C++ compiler.")
-    ] = False,
+    compiled: Compiled = False,
 ) -> None:
     """Train a transformer on a tokenizer's tokens; writes a whole checkpoint."""
     from nfig import data as datasets
@@ -155,6 +157,8 @@ def train_transformer(  # noqa: PLR0913
         tokenizer_from=tokenizer,
         run=folder,
         options=options,
+        further=further,
+        self_correction=self_correction,
         attribution=attribution_beside(data),
         compiled=compiled,
     )

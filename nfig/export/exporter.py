@@ -11,23 +11,27 @@ import hashlib
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 from nfig import checkpoint
-from nfig.config import ModelConfig
+from nfig.config import ModelConfig, Profile
 from nfig.export.contract import BATCH_SIZES, CONTRACTS
 
 MANIFEST = "manifest.json"
 CARD = "model.json"
 
 
-def export_model(checkpoint_dir: Path, repository_dir: Path) -> Path:
+def export_model(
+    checkpoint_dir: Path, repository_dir: Path, *, profile: Profile | None = None
+) -> Path:
     """Exports a checkpoint folder into a model repository; returns the path of the model card.
 
+    In another profile than the checkpoint's own (nfig.profile), config and digest are others too.
     Raises ValueError if either is not what it should be; nothing has been written then.
     """
     model = checkpoint.load(checkpoint_dir)
-    digest = checkpoint.digest(checkpoint_dir)
+    config = replace(model.config, profile=profile or model.config.profile)
     for contract in CONTRACTS:
         if not (repository_dir / contract.name / "config.pbtxt").is_file():
             raise ValueError(
@@ -35,9 +39,11 @@ def export_model(checkpoint_dir: Path, repository_dir: Path) -> Path:
             )
     card = repository_dir / CARD
     card.unlink(missing_ok=True)
-    for contract in CONTRACTS:
-        _export_files(checkpoint_dir, repository_dir / contract.name / "1", digest=digest)
-    _write(card, card_fields(model.config, digest=digest))
+    digests = {
+        _export_files(checkpoint_dir, repository_dir / contract.name / "1", config)
+        for contract in CONTRACTS
+    }
+    _write(card, card_fields(config, digest=digests.pop()))
     return card
 
 
@@ -73,21 +79,30 @@ def card_fields(config: ModelConfig, *, digest: str) -> dict[str, object]:
     }
 
 
-def _export_files(checkpoint_dir: Path, folder: Path, *, digest: str) -> None:
+def _export_files(checkpoint_dir: Path, folder: Path, config: ModelConfig) -> str:
+    """Returns the digest."""
     folder.mkdir(parents=True, exist_ok=True)
     # From here to the new manifest there is no export to serve.
     (folder / MANIFEST).unlink(missing_ok=True)
     for old in folder.glob("*.safetensors"):
         old.unlink()
-    files = {}
-    for source in (checkpoint_dir / checkpoint.CONFIG, checkpoint_dir / checkpoint.WEIGHTS):
+    for name in (checkpoint.CONFIG, checkpoint.WEIGHTS):
         # Never written in place: a server that runs has the old weights mapped.
-        target = folder / source.name
-        partial = folder / f".{source.name}.partial"
-        shutil.copyfile(source, partial)
-        os.replace(partial, target)
-        files[source.name] = _sha256(target)
+        partial = folder / f".{name}.partial"
+        shutil.copyfile(checkpoint_dir / name, partial)
+        if name == checkpoint.CONFIG:
+            _set_config(partial, config)
+        os.replace(partial, folder / name)
+    files = {name: _sha256(folder / name) for name in (checkpoint.CONFIG, checkpoint.WEIGHTS)}
+    digest = checkpoint.digest(folder)
     _write(folder / MANIFEST, {"digest": digest, "files": files})
+    return digest
+
+
+def _set_config(file: Path, config: ModelConfig) -> None:
+    # Byte for byte as it was where nothing changes: a digest is of bytes.
+    if ModelConfig.from_json(file.read_text(encoding="utf-8")) != config:
+        file.write_text(config.to_json(), encoding="utf-8")
 
 
 def _write(path: Path, values: dict[str, object]) -> None:

@@ -24,6 +24,7 @@ from nfig.export.cores import Cores
 from nfig.generation import NO_TOKEN, BandStep, Generation, generate
 from nfig.images import to_pixels
 from nfig.model import NFIGModel
+from nfig.profile import to_profile
 
 logger = logging.getLogger(__name__)
 
@@ -69,7 +70,8 @@ class ServedModel:
 
         Raises ValueError if it is not a whole one.
         """
-        served = cls(checkpoint.load(folder).to(device), digest=checkpoint.digest(folder))
+        model = to_profile(checkpoint.load(folder).to(device))
+        served = cls(model, digest=checkpoint.digest(folder))
         here, num_bands = place_of(served), served.model.num_bands
         try:
             served.baseline = read_baseline(folder, here=here, num_bands=num_bands)

@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
 import torch
 
-from nfig.config import preset_named
+from nfig.config import Profile, preset_named
 from nfig.precision import dtype_named
+from nfig.profile import FAST_DTYPE
 from nfig.speed.baseline import Label, contender_of
 from nfig.speed.clock import Times, measure_in_turn
 from nfig.speed.contenders import Contender, EngineContender, time_images
@@ -30,6 +31,8 @@ class BenchOptions:
 
     model: str
     against: str
+    profile: Profile = "exact"
+    """Of the first (nfig.profile); the second draws exactly."""
     baseline: Label = "as_published"
     batch_sizes: tuple[int, ...] = (1,)
     dtype: str = "bf16"
@@ -47,6 +50,8 @@ class BenchOptions:
             raise ValueError(f"baseline as_published is VAR's way: {self.against} is not VAR")
         preset_named(self.model)
         dtype_named(self.dtype)
+        if self.profile == "fast" and self.dtype != FAST_DTYPE:
+            raise ValueError(f"dtype must be {FAST_DTYPE} in profile fast: {self.dtype!r}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,7 +135,8 @@ class Comparison:
 def compare(options: BenchOptions) -> Comparison:
     """What `nfig bench` does."""
     device, dtype = torch.device(options.device), dtype_named(options.dtype)
-    first_config, second_config = preset_named(options.model), preset_named(options.against)
+    first_config = replace(preset_named(options.model), profile=options.profile)
+    second_config = preset_named(options.against)
     limits = measure_limits(device, dtype)
     before = peak_bytes(device)
     first = EngineContender.random(first_config, device=device, dtype=options.dtype)

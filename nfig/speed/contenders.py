@@ -18,6 +18,7 @@ from nfig.config import ModelConfig
 from nfig.generation import Generation, generate
 from nfig.model import NFIGModel
 from nfig.precision import dtype_named, to_precision
+from nfig.profile import to_profile
 from nfig.speed.clock import Times, now
 from nfig.speed.published_var import PublishedVAR
 
@@ -47,8 +48,9 @@ class EngineContender:
 
     @classmethod
     def random(cls, config: ModelConfig, *, device: torch.device, dtype: str) -> EngineContender:
-        """Raises ValueError on an unknown dtype."""
-        return cls(to_precision(NFIGModel(config).requires_grad_(False), dtype).to(device))
+        """In the config's profile. Raises ValueError on an unknown dtype."""
+        model = to_profile(NFIGModel(config).requires_grad_(False).to(device))
+        return cls(to_precision(model, dtype) if config.profile == "exact" else model)
 
     def bands(self, batch_size: int) -> Iterator[tuple[float, Tensor]]:
         sampling = self.config.sampling

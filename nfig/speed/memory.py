@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from nfig.config import ModelConfig
+from nfig.int8 import Rounded
 
 FLOAT32_BYTES = 4
 
@@ -35,6 +36,7 @@ def memory_budget(
     transformer, tokenizer = config.transformer, config.tokenizer
     rows, size = 2 * batch_size, dtype.itemsize
     tensors = [*model.parameters(), *model.buffers()]
+    rounded = sum(each.num_bytes for each in model.modules() if isinstance(each, Rounded))
     last_tokens = tokenizer.grid_sides[-1] ** 2
     # The residual stream, one branch, and the MLP's two of four times the width.
     block = rows * last_tokens * transformer.width * size * (2 + 2 * 4)
@@ -42,7 +44,7 @@ def memory_budget(
     # Input, normed, convolved: three at full resolution of one image at a time.
     pixels = 3 * (tokenizer.image_size // tokenizer.patch_side) ** 2 * tokenizer.widths[0] * size
     return MemoryBudget(
-        weights=sum(tensor.numel() * tensor.element_size() for tensor in tensors),
+        weights=sum(tensor.numel() * tensor.element_size() for tensor in tensors) + rounded,
         cache=2 * transformer.depth * rows * tokenizer.num_tokens * transformer.width * size,
         activations=max(block + logits, pixels),
     )

@@ -96,14 +96,20 @@ def train_transformer(  # noqa: PLR0913 - all but two are keywords
     run: RunFolder,
     options: TrainingOptions,
     reporter: Reporter,
+    further: bool = False,
+    self_correction: float = 0.0,
     held_out: int = HELD_OUT_PER_CLASS,
     attribution: str = "",
     compiled: bool = False,
 ) -> TrainingResult:
-    """Begins or resumes the run; the tokenizer's config is that of its checkpoint.
+    """Begins or resumes the run; the tokenizer's config is that of its checkpoint. `further`: the
+    transformer that the checkpoint has is trained on, in place of a new one. `self_correction`: the
+    largest share of an image's tokens that are mistakes of its own (nfig.training.self_correction).
 
     Raises ValueError if the parts do not fit, or the run is another training.
     """
+    if not 0 <= self_correction <= 1:
+        raise ValueError(f"self_correction must be from 0 to 1: {self_correction}")
     tokenizer_config, tokenizer = checkpoint.load_tokenizer(tokenizer_from)
     config = dataclasses.replace(
         config, tokenizer=tokenizer_config.tokenizer, class_names=data.class_names
@@ -113,6 +119,8 @@ def train_transformer(  # noqa: PLR0913 - all but two are keywords
     training, rest = _split(data, held_out, options)
     recipe = read_recipe(tokenizer_from)
     facts = _facts("transformer", config, data, options, recipe, attribution)
+    chosen = {"further": further, "self_correction": self_correction}
+    facts["options"].update({name: value for name, value in chosen.items() if value})
     with processes.main_first():
         run.begin({**facts, "tokenizer_digest": checkpoint.digest(tokenizer_from)})
         _keep(tokenizer_from, run.path / TOKENIZER_FOLDER)
@@ -120,12 +128,15 @@ def train_transformer(  # noqa: PLR0913 - all but two are keywords
     model = NFIGModel(config)
     model.tokenizer.load_state_dict(tokenizer.state_dict())
     model.tokenizer.eval().requires_grad_(False)
+    if further:
+        model.transformer.load_state_dict(_first_transformer(config, tokenizer_from).state_dict())
     task = TransformerTask(
         model.to(device),
         training=training,
         held_out=rest,
         autocast=options.autocast,
         token_cache=run.path / CACHED_IMAGES,
+        self_correction=self_correction,
         compiled=compiled,
     )
     with _rough_products(options.autocast):
@@ -288,6 +299,13 @@ def _first_tokenizer(
     if dataclasses.replace(started, preview_channels=0) != config.tokenizer:
         raise ValueError(f"start_from: {start_from} has a tokenizer of another config")
     return tokenizer.train().requires_grad_(True)
+
+
+def _first_transformer(config: ModelConfig, folder: Path) -> NextFrequencyTransformer:
+    started = checkpoint.load(folder)
+    if started.config.transformer != config.transformer:
+        raise ValueError(f"further: the transformer of {folder} has another config")
+    return started.transformer
 
 
 @contextmanager

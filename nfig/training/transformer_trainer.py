@@ -20,6 +20,7 @@ from nfig.drawing import draw_many
 from nfig.images import Pixels, image_grid
 from nfig.model import NFIGModel
 from nfig.tokenizer import FRVAE
+from nfig.training import self_correction
 from nfig.training.devices import device_of
 from nfig.training.loop import StepLoss
 from nfig.training.tokens import cached_tokens
@@ -41,9 +42,12 @@ class TransformerTask:
         held_out: LabelledImages,
         autocast: bool,
         token_cache: Path | None = None,
+        self_correction: float = 0.0,
         compiled: bool = False,
     ) -> None:
         """`token_cache`: a file that keeps the tokens, for the same tokenizer and data only.
+
+        `self_correction`: largest share of an image's tokens that are the transformer's own.
 
         `compiled`: by torch.compile, which takes a minute and a C++ compiler on a CPU.
         """
@@ -53,6 +57,7 @@ class TransformerTask:
         self.config = model.config
         self.device = device_of(model)
         self.autocast = autocast
+        self.self_correction = self_correction
         self.forward: nn.Module = self.transformer
         if compiled:
             self.forward = torch.compile(self.transformer, dynamic=False)  # type: ignore[assignment]
@@ -68,13 +73,29 @@ class TransformerTask:
 
     def loss(self, rows: Tensor, *, progress: float) -> StepLoss:
         del progress
+        labels_B = self.labels[rows].to(self.device)
         tokens_BL = self.tokens_NL[rows].to(self.device).long()
         inputs_BMC = teacher_inputs(self.tokenizer, tokens_BL)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
-            logits_BLV = self.forward(self.labels[rows].to(self.device), inputs_BMC)
+            if self.self_correction > 0:
+                inputs_BMC, tokens_BL = self._with_mistakes(labels_B, tokens_BL, inputs_BMC)
+            logits_BLV = self.forward(labels_B, inputs_BMC)
         # Every token counts the same, as in VAR.
         total = F.cross_entropy(logits_BLV.flatten(0, 1), tokens_BL.flatten())
         return StepLoss(total=total, figures={"loss": round(total.item(), 4)})
+
+    @torch.no_grad()
+    def _with_mistakes(
+        self, labels_B: Tensor, tokens_BL: Tensor, inputs_BMC: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Inputs that the transformer's own tokens are part of, and what is right after them."""
+        last = self.config.tokenizer.grid_sides[-1] ** 2
+        drawn_BP = self_correction.draw(self.forward(labels_B, inputs_BMC[:, :-last]))
+        mistaken_BP = self_correction.mistakes(drawn_BP, largest_share=self.self_correction)
+        with torch.autocast(self.device.type, enabled=False):
+            return self_correction.lesson(
+                self.tokenizer, tokens_BL, drawn_BP=drawn_BP, mistaken_BP=mistaken_BP
+            )
 
     @torch.no_grad()
     def evaluate(self, averaged: nn.Module) -> Mapping[str, float]:

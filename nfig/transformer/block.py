@@ -15,6 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from nfig.int8 import Int8Linear
 from nfig.transformer.linear import SteadyLinear, steady_linear
 
 MODULATIONS = 6
@@ -39,7 +40,7 @@ class Attention(nn.Module):
     def __init__(self, width: int, num_heads: int) -> None:
         super().__init__()
         self.num_heads = num_heads
-        self.qkv = SteadyLinear(width, 3 * width, bias=False)
+        self.qkv: SteadyLinear | Int8Linear = SteadyLinear(width, 3 * width, bias=False)
         self.query_bias = nn.Parameter(torch.zeros(width))
         self.value_bias = nn.Parameter(torch.zeros(width))
         self.log_head_scale = nn.Parameter(
@@ -50,9 +51,7 @@ class Attention(nn.Module):
     def forward(
         self, x_BlD: Tensor, *, mask_lt: Tensor | None, remember: Remember | None
     ) -> Tensor:
-        bias = torch.cat([self.query_bias, torch.zeros_like(self.query_bias), self.value_bias])
-        qkv_BlD = steady_linear(x_BlD, self.qkv.weight, bias)
-        qkv_Bl3NE = qkv_BlD.view(*x_BlD.shape[:2], 3, self.num_heads, -1)
+        qkv_Bl3NE = self._qkv(x_BlD).view(*x_BlD.shape[:2], 3, self.num_heads, -1)
         queries, keys, values = qkv_Bl3NE.permute(2, 0, 3, 1, 4).unbind(0)
         head_scale = self.log_head_scale.clamp(max=math.log(LARGEST_HEAD_SCALE)).exp()
         queries = (F.normalize(queries, dim=-1) * head_scale).to(values.dtype)
@@ -64,6 +63,16 @@ class Attention(nn.Module):
         )
         out: Tensor = self.project(attended_BNlE.transpose(1, 2).flatten(2))
         return out
+
+    @property
+    def bias(self) -> Tensor:
+        """Of queries, keys and values together (3D,)."""
+        return torch.cat([self.query_bias, torch.zeros_like(self.query_bias), self.value_bias])
+
+    def _qkv(self, x_BlD: Tensor) -> Tensor:
+        if isinstance(self.qkv, Int8Linear):
+            return self.qkv(x_BlD)  # type: ignore[no-any-return]
+        return steady_linear(x_BlD, self.qkv.weight, self.bias)
 
 
 class DropPath(nn.Module):

@@ -34,6 +34,10 @@ class KVCache:
     def num_rows(self) -> int:
         return self._keys.shape[1]
 
+    def first_rows(self, count: int) -> Self:
+        """The same memory, of the first `count` rows alone."""
+        return type(self)(self._keys[:, :count], self._values[:, :count])
+
     @property
     def num_bytes(self) -> int:
         return 2 * self._keys.numel() * self._keys.element_size()

@@ -12,9 +12,10 @@ some bands from band 1 on, D width, N heads, V codebook size, K bands.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import accumulate, pairwise
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -38,6 +39,14 @@ class Condition:
     """Per block (6, B, 1, D)."""
     head_2B1D: Tensor
     """Scale and shift before the head."""
+
+    def first_rows(self, count: int) -> Self:
+        return replace(
+            self,
+            class_BD=self.class_BD[:count],
+            blocks=tuple(block_6B1D[:, :count] for block_6B1D in self.blocks),
+            head_2B1D=self.head_2B1D[:, :count],
+        )
 
 
 class NextFrequencyTransformer(nn.Module):

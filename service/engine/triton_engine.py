@@ -1,7 +1,7 @@
 """Draws with Triton: one gRPC stream per generation, so that Triton can batch them.
 
 Triton's own word on its health is not trusted: its server and its models stay "ready" after the
-process that runs a model has died. `ready` asks for a real band instead.
+process that runs a model has died. `ready` asks each model for something real instead.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Any, Final
@@ -38,8 +38,9 @@ FINAL_PRIORITY, PREVIEW_PRIORITY = 1, 2
 NO_PREVIEW = -1
 """Stands for an image in the decoder's input."""
 BASELINES: Final = ("as_published", "same_code")
-FRESH_SECONDS = 2.0
-"""A band that arrived this recently proves the engine as well as a canary would."""
+FRESH_SECONDS: Final = {TRANSFORMER: 2.0, DECODER: 15.0, ENCODER: 15.0}
+"""For how long an answer of a model proves it as well as a canary would. Each is a process of its
+own that may die alone; a call that fails is a proof no longer."""
 
 
 class TritonEngine:
@@ -67,7 +68,8 @@ class TritonEngine:
         self._canary_seconds = canary_seconds
         self._start_seconds = start_seconds
         self._calls: TritonCalls | None = None
-        self._proven_at = -FRESH_SECONDS
+        self._proven_at: dict[str, float] = {}
+        """By model: when it last answered as it should."""
 
     async def start(self) -> None:
         """Waits for Triton to draw. Raises EngineUnavailable, ValueError if the card is bad."""
@@ -76,7 +78,7 @@ class TritonEngine:
         deadline = time.monotonic() + self._start_seconds
         while True:
             try:
-                return await self._canary()
+                return await self._prove()
             except EngineUnavailable:
                 if time.monotonic() > deadline:
                     raise
@@ -85,10 +87,8 @@ class TritonEngine:
     async def ready(self) -> bool:
         if self._calls is None:
             return False
-        if time.monotonic() - self._proven_at < FRESH_SECONDS:
-            return True
         with suppress(EngineUnavailable):
-            await self._canary()
+            await self._prove()
             return True
         return False
 
@@ -103,31 +103,21 @@ class TritonEngine:
         calls = self._started()
         check_canvas(canvas, self.card)
         check_preview(preview_of, self.card)
-        try:
-            result = await calls.infer(
-                model_name=DECODER,
-                inputs=_decoder_inputs(canvas, preview_of),
-                priority=FINAL_PRIORITY if preview_of is None else PREVIEW_PRIORITY,
-                timeout_seconds=self._timeout_seconds,
-            )
-        except TritonFailure as failure:
-            raise self._unavailable(str(failure)) from failure
-        self._check_digest(result)
+        result = await self._infer(
+            calls,
+            DECODER,
+            _decoder_inputs(canvas, preview_of),
+            priority=FINAL_PRIORITY if preview_of is None else PREVIEW_PRIORITY,
+            timeout_seconds=self._timeout_seconds,
+        )
         pixels: Pixels = result.as_numpy("pixels")[0]
         return pixels
 
     async def encode(self, pixels: Pixels) -> BandTokens:
         calls = self._started()
         check_pixels(pixels, self.card)
-        try:
-            result = await calls.infer(
-                model_name=ENCODER,
-                inputs=[_input("pixels", pixels[None], "UINT8")],
-                timeout_seconds=self._timeout_seconds,
-            )
-        except TritonFailure as failure:
-            raise self._unavailable(str(failure)) from failure
-        self._check_digest(result)
+        inputs = [_input("pixels", pixels[None], "UINT8")]
+        result = await self._infer(calls, ENCODER, inputs, timeout_seconds=self._timeout_seconds)
         return split_bands(result.as_numpy("tokens")[0], self.card)
 
     async def close(self) -> None:
@@ -135,8 +125,20 @@ class TritonEngine:
         if calls is not None:
             await calls.close()
 
-    async def _canary(self) -> None:
-        """Draws one band of a fixed generation. Raises EngineUnavailable."""
+    async def _prove(self) -> None:
+        """Asks a canary of each model that is not proven. Raises EngineUnavailable."""
+        canaries: Mapping[str, Callable[[], Awaitable[object]]] = {
+            TRANSFORMER: self._draw_canary,
+            DECODER: self._decode_canary,
+            ENCODER: self._encode_canary,
+        }
+        for model, canary in canaries.items():
+            proven_at = self._proven_at.get(model, -math.inf)
+            if time.monotonic() - proven_at >= FRESH_SECONDS[model]:
+                await canary()
+
+    async def _draw_canary(self) -> None:
+        """One band of a fixed generation."""
         card = self.card
         sampling = Sampling(
             guidance_scale=card.guidance_scale,
@@ -148,6 +150,17 @@ class TritonEngine:
         async for _ in self._bands(self._started(), generation, self._canary_seconds):
             pass
 
+    async def _decode_canary(self) -> None:
+        side = self.card.latent_side
+        canvas = np.zeros((self.card.latent_channels, side, side), np.float32)
+        inputs = _decoder_inputs(canvas, None)
+        await self._infer(self._started(), DECODER, inputs, timeout_seconds=self._canary_seconds)
+
+    async def _encode_canary(self) -> None:
+        pixels = np.zeros((1, self.card.image_size, self.card.image_size, 3), np.uint8)
+        inputs = [_input("pixels", pixels, "UINT8")]
+        await self._infer(self._started(), ENCODER, inputs, timeout_seconds=self._canary_seconds)
+
     async def _bands(
         self, calls: TritonCalls, generation: Generation, timeout_seconds: float
     ) -> AsyncGenerator[DrawnBand]:
@@ -155,32 +168,53 @@ class TritonEngine:
         results = calls.stream(
             request, num_responses=generation.bands, timeout_seconds=timeout_seconds
         )
-        drawn = 0
         try:
             async with aclosing(results):
                 async for result in results:
-                    if drawn == 0:  # one batch draws them all, of one checkpoint
-                        self._check_digest(result)
-                    drawn += 1
-                    self._proven_at = time.monotonic()
+                    self._check(result, TRANSFORMER)
                     yield _drawn_band(result)
         except TritonFailure as failure:
-            raise self._unavailable(str(failure)) from failure
+            raise self._unavailable(str(failure), TRANSFORMER) from failure
+
+    async def _infer(
+        self,
+        calls: TritonCalls,
+        model: str,
+        inputs: Sequence[Any],
+        *,
+        priority: int = 0,
+        timeout_seconds: float,
+    ) -> Any:
+        try:
+            result = await calls.infer(
+                model_name=model,
+                inputs=inputs,
+                priority=priority,
+                timeout_seconds=timeout_seconds,
+            )
+        except TritonFailure as failure:
+            raise self._unavailable(str(failure), model) from failure
+        self._check(result, model)
+        return result
 
     def _started(self) -> TritonCalls:
         if self._calls is None:
             raise self._unavailable("the engine is closed")
         return self._calls
 
-    def _check_digest(self, result: Any) -> None:
+    def _check(self, result: Any, model: str) -> None:
+        """A proof of the model, if its checkpoint is that of the card."""
         served = result.as_numpy("digest").item().decode()
         if served != self.card.digest:
             raise self._unavailable(
-                f"it serves checkpoint {served[:12]}, the model card says {self.card.digest[:12]}"
+                f"it serves checkpoint {served[:12]}, the model card says {self.card.digest[:12]}",
+                model,
             )
+        self._proven_at[model] = time.monotonic()
 
-    def _unavailable(self, reason: str) -> EngineUnavailable:
-        self._proven_at = -FRESH_SECONDS
+    def _unavailable(self, reason: str, *models: str) -> EngineUnavailable:
+        for model in models:
+            self._proven_at.pop(model, None)
         return EngineUnavailable(f"Triton does not draw: {reason}", retry_after_s=2.0)
 
 

@@ -10,6 +10,7 @@ from service.gateway.admission import Admission
 from service.gateway.attendance import Attendance
 from service.gateway.cards import FleetCache
 from service.gateway.drain import Drain
+from service.gateway.engine_watch import EngineWatch
 from service.gateway.native_jobs import NativeJobs
 from service.gateway.use_cases import ImageGeneration
 from service.jobs.queue import JobQueue
@@ -25,6 +26,7 @@ class Services:
     access: Access
     fleet: FleetCache
     attendance: Attendance
+    engine_watch: EngineWatch
     admission: Admission
     generation: ImageGeneration
     jobs: NativeJobs
@@ -41,6 +43,7 @@ def build_services(*, queue: JobQueue, settings: GatewaySettings, metrics: Metri
     metrics.expect_refusals(entry.code for entry in CATALOGUE.values())
     drain = Drain()
     attendance = Attendance(queue=queue, settings=settings)
+    engine_watch = EngineWatch(queue=queue, fleet=fleet, settings=settings)
     return Services(
         queue=queue,
         settings=settings,
@@ -51,8 +54,13 @@ def build_services(*, queue: JobQueue, settings: GatewaySettings, metrics: Metri
         admission=Admission(
             queue=queue, fleet=fleet, settings=settings, metrics=metrics, attendance=attendance
         ),
+        engine_watch=engine_watch,
         generation=ImageGeneration(
-            queue=queue, settings=settings, metrics=metrics, attendance=attendance
+            queue=queue,
+            settings=settings,
+            metrics=metrics,
+            attendance=attendance,
+            engine_watch=engine_watch,
         ),
         jobs=NativeJobs(queue=queue, fleet=fleet, settings=settings, drain=drain),
         drain=drain,

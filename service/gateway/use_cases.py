@@ -34,6 +34,7 @@ from service.errors import (
 )
 from service.gateway.admission import AcceptedJob
 from service.gateway.attendance import Attendance
+from service.gateway.engine_watch import EngineWatch
 from service.gateway.patience import patience
 from service.jobs.queue import JobQueue
 from service.metrics import Metrics
@@ -94,11 +95,13 @@ class ImageGeneration:
         settings: GatewaySettings,
         metrics: Metrics,
         attendance: Attendance,
+        engine_watch: EngineWatch,
     ) -> None:
         self._queue = queue
         self._settings = settings
         self._metrics = metrics
         self._attendance = attendance
+        self._engine_watch = engine_watch
         self._accepting: set[asyncio.Task[AcceptedJob]] = set()
         self._following = 0
 
@@ -117,7 +120,8 @@ class ImageGeneration:
     ) -> AsyncGenerator[AcceptedJob | Preview | UnseenBand | FinishedImage]:
         """The job itself, at once; then bands and images as they are drawn.
 
-        Raises the error that the job failed with, or DeadlineExceeded. The job belongs to whoever
+        Raises the error that the job failed with, which is EngineUnavailable if no engine is left
+        to draw it, or DeadlineExceeded. The job belongs to whoever
         iterates: it is left when the iteration is given up before its end, and so cancelled
         unless somebody else watches it.
         """
@@ -125,6 +129,7 @@ class ImageGeneration:
         ended = seen_preview = False
         self._following += 1
         self._attendance.enter(job.id)
+        self._engine_watch.enter(job)
         try:
             yield accepted
             async with aclosing(self._log(job)) as log:
@@ -141,6 +146,7 @@ class ImageGeneration:
                         yield shown
         finally:
             self._following -= 1
+            self._engine_watch.leave(job.id)
             self._attendance.leave(job.id, ended=ended)
 
     async def follow(self, accepted: AcceptedJob) -> AsyncGenerator[Preview | FinishedImage]:

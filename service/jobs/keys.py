@@ -89,6 +89,11 @@ class Keys:
         """Hash: the job that took a caller's key, and its fingerprint; kept as long as the job."""
         return f"{self.prefix}:idempotency:{tenant}:{key}"
 
+    def taken(self, worker_id: str) -> str:
+        """String: the leases of the worker's latest call for jobs, in case that its answer is lost;
+        kept for as long as a lease."""
+        return f"{self.prefix}:taken:{worker_id}"
+
     def requests(self, tenant: str) -> str:
         """Microseconds on Redis' clock: when the tenant's request budget will be full again."""
         return f"{self.prefix}:requests:{tenant}"

@@ -28,6 +28,7 @@ from service.jobs.event_ids import parse_event_id
 from service.jobs.memory_store import Grave, MemoryStore, Record
 from service.jobs.progress import (
     NOT_STARTED,
+    UNSERVED,
     key_conflict,
     over_its_jobs,
     progress_of,
@@ -236,6 +237,11 @@ class MemoryQueue(MemoryStore):
             record.attendees.pop(attendee.id, None)
             if record.is_unwanted(self._clock()):
                 await self.cancel(job_id)
+
+    async def fail_unserved(self, job_id: str) -> None:
+        record = self._outstanding.get(job_id)
+        if record is not None and record.job.attached and self._is_free(record):
+            await self._end(record, UNSERVED)
 
     async def depth(self) -> int:
         return len(self._outstanding)

@@ -83,5 +83,8 @@ BURIED = (FAILED_BY_ATTEMPTS, ENGINE_GONE)
 NOT_STARTED = JobFailed(code="deadline_exceeded", message="the job did not start in time")
 """The end of a job that waited for longer than its caller allows."""
 
+UNSERVED = JobFailed(code="engine_unavailable", message="no engine was left to draw the job")
+"""The end of a job whose caller would wait in vain."""
+
 UNREADABLE = JobFailed(code="internal", message="the job was written in a form not known here")
 """The end of a job that no worker of this version can read."""

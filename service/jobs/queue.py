@@ -303,6 +303,10 @@ class JobQueue(Protocol):
         """Says that the attendee does not wait for the job any more. If it is attached and nobody
         else does, it is cancelled."""
 
+    async def fail_unserved(self, job_id: str) -> None:
+        """Fails an attached job that no worker holds, nor did with a lease that has not lapsed yet.
+        Nothing to other jobs."""
+
     async def depth(self) -> int:
         """Jobs waiting or running."""
 

@@ -18,7 +18,7 @@ from service.domain import (
 from service.errors import NotFound
 from service.jobs import codec
 from service.jobs.keys import GROUP
-from service.jobs.progress import key_conflict
+from service.jobs.progress import UNSERVED, key_conflict
 from service.jobs.queue import (
     ANYBODY,
     MAX_POSITION,
@@ -183,6 +183,21 @@ class RedisGatewayVerbs(RedisStore):
                     keys=self._keys_to_end(job_id, waiting),
                     args=[GROUP, job_id, cancelled, self._retention_ms, attendee.id],
                 )
+
+    async def fail_unserved(self, job_id: str) -> None:
+        keys = self._keys
+        with unavailable():
+            await self._scripts.fail_unserved(
+                keys=[keys.job(job_id), keys.log(job_id), keys.pictures(job_id), keys.outstanding],
+                args=[
+                    GROUP,
+                    job_id,
+                    codec.encode_event(UNSERVED),
+                    self._retention_ms,
+                    keys.waiting_prefix,
+                    int(self._limits.lease_seconds * 1000),
+                ],
+            )
 
     async def depth(self) -> int:
         with unavailable():

@@ -53,6 +53,9 @@ class Scripts:
         self.attend = Script(batches, "attendance", "attend", even_if_full=True)
         self.leave = Script(batches, "ending", "attendance", "leave", "cancel", even_if_full=True)
         self.count_request = Script(batches, "count_request", even_if_full=True)
+        self.fail_unserved = Script(
+            batches, "ending", "attendance", "fail_unserved", even_if_full=True
+        )
         self.fail_late = Script(batches, "waiting", "ending", "fail_late", even_if_full=True)
         self.retry = Script(batches, "accepting", "retry")
         self.drop = Script(batches, "drop")

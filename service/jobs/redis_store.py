@@ -34,6 +34,8 @@ class RedisStore:
         self._submissions = RedisSubmissions(self._scripts, self._keys, limits)
         self._uploads = RedisUploads(redis, self._keys, ttl_seconds=limits.upload_seconds)
         self._models = RedisRegistry(self._scripts, self._keys.models)
+        self._unanswered: dict[str, str] = {}
+        """By worker: its latest call for jobs, if what came of it is not known."""
         self._workers = RedisRegistry(self._scripts, self._keys.workers)
 
     async def ping(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
@@ -136,18 +137,26 @@ class RedisWorkerVerbs(RedisStore):
         self, worker_id: str, model: str, count: int, max_bands: int | None, engine: str | None
     ) -> tuple[list[Lease], Mapping[str, str]]:
         """The leases, and the newest entry of each waiting stream."""
-        all_waiting = self._keys.all_waiting(model)
-        with unavailable():
-            found, newest = await self._scripts.lease(
-                keys=[self._keys.outstanding, self._keys.dead, *all_waiting],
-                args=[
-                    *self._lease_arguments(worker_id, count),
-                    max_bands or 0,
-                    engine or "",
-                    codec.encode_event(ENGINE_GONE),
-                    int(self._limits.engine_wait_seconds * 1000),
-                ],
-            )
+        keys = self._keys
+        all_waiting = keys.all_waiting(model)
+        call = self._unanswered.pop(worker_id, None) or uuid.uuid4().hex
+        try:
+            with unavailable():
+                found, newest = await self._scripts.lease(
+                    keys=[keys.outstanding, keys.dead, keys.taken(worker_id), *all_waiting],
+                    args=[
+                        *self._lease_arguments(worker_id, count),
+                        max_bands or 0,
+                        engine or "",
+                        codec.encode_event(ENGINE_GONE),
+                        int(self._limits.engine_wait_seconds * 1000),
+                        call,
+                    ],
+                )
+        except BaseException:
+            # It may have taken jobs all the same: the next call asks what.
+            self._unanswered[worker_id] = call
+            raise
         leases = []
         for facts in found:
             try:

@@ -48,6 +48,8 @@ def demo(
     seed: Annotated[int, typer.Option(help="Seed of the image.", min=0)] = 0,
 ) -> None:
     """Start everything, draw one image band by band, stop everything."""
+    if read_settings(GatewaySettings).api_keys_file:
+        raise typer.BadParameter("NFIG_API_KEYS_FILE: the demo has no key; unset it, or use serve")
     progress = Progress()
     options = _options(engine, checkpoint, repository, folder, port=0, progress=progress)
     wanted = DemoOptions(prompt=prompt, seed=seed, folder=folder / "demo")
@@ -75,7 +77,7 @@ def serve(
     with _explained(progress, options), run_stack(options, progress) as stack:
         _print_addresses(stack, progress)
         with suppress(KeyboardInterrupt):
-            stack.watch()
+            stack.watch(progress.warn)
 
 
 def _options(
@@ -88,8 +90,9 @@ def _options(
     progress: Progress,
 ) -> StackOptions:
     # The parts read them again; here nothing has been started yet.
-    read_settings(GatewaySettings)
     read_settings(WorkerSettings)
+    if read_settings(GatewaySettings).internal_port:
+        raise typer.BadParameter("NFIG_INTERNAL_PORT: here, health and metrics stay at --port")
     try:
         choice = choose_engine(engine)
     except ValueError as error:
@@ -130,15 +133,20 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 def _print_addresses(stack: RunningStack, progress: Progress) -> None:
     url = stack.gateway_url
-    model = first_model(url)
-    body = json.dumps({"prompt": model["class_names"][0], "stream": True, "partial_images": 3})
+    if read_settings(GatewaySettings).api_keys_file:
+        # Names of classes are for those who have one; every model has a class 0.
+        key, prompt = '-H "Authorization: Bearer $KEY" ', "0"
+    else:
+        key, prompt = "", first_model(url)["class_names"][0]
+    body = json.dumps({"prompt": prompt, "stream": True, "partial_images": 3})
     progress.say(
-        f"\nimages      {url}/v1/images/generations\n"
+        f"\nplayground  {url}/\n"
+        f"images      {url}/v1/images/generations\n"
         f"models      {url}/v1/models\n"
         f"API         {url}/docs\n"
         f"gRPC        {stack.grpc_address}\n"
         f"metrics     {url}/metrics, {stack.worker_metrics_url}\n"
-        f"\ntry         curl -N {url}/v1/images/generations "
+        f"\ntry         curl -N {url}/v1/images/generations {key}"
         f"-H 'Content-Type: application/json' -d '{body}'\n"
         "\nCtrl-C stops everything."
     )

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -23,7 +23,7 @@ from service.stack.processes import (
     wait_until,
 )
 from service.stack.redis_server import start_redis
-from service.stack.triton_server import start_triton
+from service.stack.triton_server import TritonServer, start_triton
 
 EXPORT_SECONDS = 180.0
 START_SECONDS = 180.0
@@ -48,7 +48,7 @@ class Part(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class ServerPart:
-    """Redis or Triton, whose own modules know how to stop them."""
+    """A server whose own module knows how to stop it."""
 
     name: str
     process: subprocess.Popen[bytes]
@@ -80,10 +80,45 @@ class RedisPart(ServerPart):
     data: Path
 
 
-@dataclass(frozen=True, kw_only=True)
-class TritonPart(ServerPart):
-    grpc_url: str
-    metrics_url: str
+@dataclass(kw_only=True)
+class TritonPart:
+    """May be started anew, at the same addresses."""
+
+    repository: Path
+    logs: Path
+    server: TritonServer
+    starts: int = 1
+    name: str = "Triton"
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        return self.server.process
+
+    @property
+    def log(self) -> Path:
+        return self.server.log
+
+    @property
+    def grpc_url(self) -> str:
+        return self.server.grpc_url
+
+    @property
+    def metrics_url(self) -> str:
+        return self.server.metrics_url
+
+    def exit_status(self) -> int | None:
+        return self.server.process.poll()
+
+    def stop(self) -> None:
+        self.server.stop()
+
+    def restart(self) -> None:
+        """Raises PartFailed. The log of each start is kept."""
+        self.server.process.kill()  # in order, it would wait long for a model that has died
+        self.server.stop()
+        self.starts += 1
+        log = self.logs / f"triton-{self.starts}.log"
+        self.server = _triton_server(self.repository, log, ports=self.server.ports)
 
 
 def start_redis_part(data: Path, logs: Path, *, port: int = 0) -> RedisPart:
@@ -99,19 +134,18 @@ def start_redis_part(data: Path, logs: Path, *, port: int = 0) -> RedisPart:
 
 
 def start_triton_part(repository: Path, logs: Path) -> TritonPart:
-    log = logs / "triton.log"
+    server = _triton_server(repository, logs / "triton.log")
+    return TritonPart(repository=repository, logs=logs, server=server)
+
+
+def _triton_server(
+    repository: Path, log: Path, *, ports: tuple[int, int, int] | None = None
+) -> TritonServer:
+    """Raises PartFailed."""
     try:
-        server = start_triton(repository, log, timeout_seconds=START_SECONDS)
+        return start_triton(repository, log, timeout_seconds=START_SECONDS, ports=ports)
     except RuntimeError as error:
         raise PartFailed("Triton", f"did not start: {error}", log) from error
-    return TritonPart(
-        name="Triton",
-        process=server.process,
-        log=log,
-        stop_server=server.stop,
-        grpc_url=server.grpc_url,
-        metrics_url=server.metrics_url,
-    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -173,8 +207,13 @@ def answers(url: str) -> bool:
 
 def engine_ready(gateway_url: str) -> bool:
     """True if the gateway reaches Redis and sees a worker whose engine can draw."""
+    return "ready" in engine_states(gateway_url)
+
+
+def engine_states(gateway_url: str) -> Collection[str]:
+    """Of each model; none where the gateway does not reach Redis."""
     body = _get(f"{gateway_url}/health/ready")
-    return body is not None and "ready" in json.loads(body)["engines"].values()
+    return () if body is None else json.loads(body)["engines"].values()
 
 
 def _get(url: str) -> bytes | None:

@@ -6,7 +6,7 @@ import signal
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from service.stack.choice import EngineName
 from service.stack.parts import Part, RedisPart, TritonPart, WorkerPlan
 from service.stack.processes import HOST, ChildProcess, PartFailed, free_port, wait_until
 from service.stack.progress import Progress
+from service.stack.triton_keeper import TritonKeeper
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,13 +50,26 @@ class RunningStack:
     parts: tuple[Part, ...]
     """In the order in which they were started."""
 
+    def _engine_draws(self) -> bool | None:
+        states = parts.engine_states(self.gateway_url)
+        # A worker that is away says nothing of Triton.
+        return "ready" in states if {"ready", "not_ready"} & set(states) else None
+
     def dead_part(self) -> Part | None:
         """One that has ended by itself, if any."""
         return next((part for part in self.parts if part.exit_status() is not None), None)
 
-    def watch(self) -> NoReturn:
-        """Runs until a part ends by itself. Raises PartFailed that names it."""
-        while (dead := self.dead_part()) is None:
+    def watch(self, say: Callable[[str], None] = print) -> NoReturn:
+        """Runs until a part ends by itself; but Triton is started anew, when it has ended or does
+        not draw any more, and `say` told. Raises PartFailed that names the part."""
+        keeper = None
+        if self.triton is not None:
+            keeper = TritonKeeper(self.triton, self._engine_draws, say=say)
+        while True:
+            if keeper is not None:
+                keeper.look()
+            if (dead := self.dead_part()) is not None:
+                break
             time.sleep(0.5)
         raise PartFailed(dead.name, f"ended by itself with status {dead.exit_status()}", dead.log)
 

@@ -53,6 +53,8 @@ class TritonServer:
     http_url: str
     metrics_url: str
     log: Path
+    ports: tuple[int, int, int]
+    """Of gRPC, HTTP and metrics."""
     _scratch: Path
     _shm_prefix: str
 
@@ -107,11 +109,13 @@ def start_triton(
     wheel: Path | None = None,
     threads: int | None = None,
     timeout_seconds: float = 180.0,
+    ports: tuple[int, int, int] | None = None,
 ) -> TritonServer:
     """Starts Triton on free ports and returns once every model is ready.
 
-    `threads` is how many cores each process of a model may use: half of them by default, as there
-    are two that draw; whoever draws a lone row may use all.
+    `ports` are those of an earlier server, in whose place it is started; `threads` is how many
+    cores each process of a model may use: half of them by default, as there are two that draw;
+    whoever draws a lone row may use all.
     Raises RuntimeError that names the cause and the log.
     """
     root = wheel or default_wheel()
@@ -119,7 +123,8 @@ def start_triton(
         raise RuntimeError(f"Triton cannot run here: {reason}")
     scratch = Path(tempfile.mkdtemp(prefix="nfig-triton-"))
     shm_prefix = f"{scratch.name}_"  # unique, as the folder is
-    grpc_port, http_port, metrics_port = _free_ports(3)
+    ports = ports or _free_ports()
+    grpc_port, http_port, metrics_port = ports
     command = [
         str(_binary(root)),
         f"--model-repository={repository.resolve()}",
@@ -147,6 +152,7 @@ def start_triton(
         http_url=f"http://{HOST}:{http_port}",
         metrics_url=f"http://{HOST}:{metrics_port}/metrics",
         log=log,
+        ports=ports,
         _scratch=scratch,
         _shm_prefix=shm_prefix,
     )
@@ -238,9 +244,10 @@ def _glibc() -> tuple[int, ...]:
     return tuple(int(part) for part in version.split(".")) if name == "glibc" else (0,)
 
 
-def _free_ports(count: int) -> list[int]:
+def _free_ports() -> tuple[int, int, int]:
     with contextlib.ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
+        sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
         for each in sockets:
             each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in sockets]
+        first, second, third = (each.getsockname()[1] for each in sockets)
+        return first, second, third

@@ -98,7 +98,7 @@ class Clients:
         await self._any_door().stream(self._any_wish())
 
     async def leaving(self) -> None:
-        await self._any_door().stream(self._any_wish(), leave=True)
+        await self._any_door().stream(self._any_wish(), leave_after=self._rng.randint(1, 3))
 
     async def stalling(self) -> None:
         """Does not touch its connection for a while, whatever is sent to it."""
@@ -142,7 +142,7 @@ class Clients:
         """To the terminal event, from one gateway and door or another, going on by the last id."""
         name = name or f"watcher-{self._rng.getrandbits(64):x}"
         last = "0"
-        with suppress(TimeoutError):
+        try:
             async with asyncio.timeout(seconds):
                 while True:
                     async with aclosing(self._events(name, job, last)) as events:
@@ -152,6 +152,14 @@ class Clients:
                                 return
                             await asyncio.sleep(pause_seconds)
                     await asyncio.sleep(PAUSE_SECONDS)
+        except TimeoutError:
+            self._notebook.gave_up(name, job)
+
+    async def fetch(self, job: str, image: int) -> None:
+        """For the audit: the bytes of an image that is complete, if they are there."""
+        content = await self._http.image(job, image)
+        if content is not None:
+            self._notebook.pictured("audit", job, image, content)
 
     async def _events(self, watcher: str, job: str, after: str) -> AsyncGenerator[Event]:
         """Until the connection breaks; each is written down."""

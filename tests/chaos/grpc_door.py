@@ -13,7 +13,8 @@ import grpc
 from nfig_proto.v1 import image_generation_pb2 as pb
 from nfig_proto.v1.image_generation_pb2_grpc import ImageGenerationServiceStub
 from service.errors import catalogued, from_code
-from tests.chaos.history import Answered, Sent
+from tests.chaos.history import Answered, Sent, Source
+from tests.chaos.listening import ACCEPTED, ERROR, IMAGE, Told, listen
 from tests.chaos.notebook import Event, Notebook
 from tests.chaos.wishes import PREVIEWS, Wish, spec
 from tests.service.gateway.rpc.refusals import details_of
@@ -63,30 +64,45 @@ class GrpcDoor:
         sent = self._notebook.cancelling("grpc", job)
         return await self._ask(sent, "CancelJob", pb.CancelJobRequest(job_id=job))
 
-    async def stream(self, wish: Wish, *, leave: bool = False, stall_seconds: float = 0.0) -> None:
+    async def stream(
+        self, wish: Wish, *, leave_after: int | None = None, stall_seconds: float = 0.0
+    ) -> None:
         sent = self._notebook.sent("grpc", "attached", wish)
+        events = self._drawing(sent, wish)
+        await listen(
+            self._notebook,
+            sent,
+            wish,
+            events,
+            broken=BROKEN,
+            leave_after=leave_after,
+            stall_seconds=stall_seconds,
+        )
+
+    async def _drawing(self, sent: Sent, wish: Wish) -> Told:
         request = pb.GenerateStreamRequest(spec=spec(wish, previews=PREVIEWS))
-        job = None
+        job = ""
         try:
             async with aclosing(self._following("GenerateStream", request)) as events:
                 async for event in events:
-                    if job is None:
+                    kind = event.WhichOneof("event")
+                    if kind == ACCEPTED:
                         job = event.accepted.id
                         self._notebook.accepted(sent, 200, job)
-                    if leave:
-                        break
-                    if stall_seconds:
-                        self._notebook.stalled(job, stall_seconds)
-                        await asyncio.sleep(stall_seconds)
-                        stall_seconds = 0.0
-        except BROKEN as error:
-            if job is None:
+                    elif kind == IMAGE:
+                        self._pictured("stream", job, event.image)
+                    yield job, kind
+        except grpc.aio.AioRpcError as error:
+            if not job:
                 self._failed(sent, error)
-                return
-        if job is None:
-            self._notebook.unanswered(sent, "the stream ended before its first event")
-        elif leave:
-            self._notebook.left(job)
+            elif not _details(error):
+                raise
+            else:
+                yield job, ERROR
+
+    def _pictured(self, source: Source, job: str, image: pb.Image) -> None:
+        content, bands = image.picture.content, image.bands_completed
+        self._notebook.pictured(source, job, image.image_index, content, bands)
 
     async def events(self, job: str, after: str) -> AsyncGenerator[Event]:
         resume_after = None if after == "0" else after
@@ -114,6 +130,8 @@ class GrpcDoor:
             return self._failed(sent, error)
         images = answer.images if method == "Generate" else None
         bands = None if images is None else [image.bands_completed for image in images]
+        for image in images or ():
+            self._pictured("answer", answer.job.id, image)
         return self._notebook.accepted(sent, 200, answer.job.id, bands)
 
     def _failed(self, sent: Sent, error: grpc.aio.AioRpcError | TimeoutError) -> Answered | None:

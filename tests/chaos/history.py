@@ -12,13 +12,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, get_args
 
+BAND = "band.completed"
+IMAGE = "image.completed"
 AUDIT = "audit"
 """The watcher that reads every log at the end, when all faults are over."""
 TERMINAL = frozenset({"job.completed", "job.failed", "job.cancelled"})
 Door = Literal["http", "grpc"]
 Call = Literal["native", "attached", "cancel"]
+End = Literal["images", "error", "broken", "left", "short"]
+Source = Literal["answer", "stream", "audit"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +88,40 @@ class Stalled:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Ended:
+    """A stream that had been answered came to its end."""
+
+    op: int
+    at: float
+    how: End
+    """All images came, or it said why not; its connection broke, or its caller hung up. `short`:
+    it ended in order and was none of these."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GaveUp:
+    """A watcher waited for a job's end in vain."""
+
+    watcher: str
+    job: str
+    at: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictured:
+    """The bytes of an image, as somebody was given them."""
+
+    source: Source
+    """The audit fetches every image of every stored job at the end."""
+    job: str
+    image: int
+    digest: str
+    """SHA-256 of the bytes that came."""
+    bands_completed: int | None = None
+    """As it was said with them."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Seen:
     """A watcher, who asked for all events of a job from the first, was shown one."""
 
@@ -126,12 +164,22 @@ class Fault:
     recovered: float
 
 
-Record = Sent | Answered | Unanswered | Left | Stalled | Seen | Stored | Undisturbed | Fault
+Record = (
+    Sent
+    | Answered
+    | Unanswered
+    | Left
+    | Stalled
+    | Ended
+    | GaveUp
+    | Pictured
+    | Seen
+    | Stored
+    | Undisturbed
+    | Fault
+)
 Kind = TypeVar("Kind")
-_KINDS: dict[str, type[Any]] = {
-    kind.__name__: kind
-    for kind in (Sent, Answered, Unanswered, Left, Stalled, Seen, Stored, Undisturbed, Fault)
-}
+_KINDS: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Record)}
 
 
 class History:
@@ -172,6 +220,20 @@ class History:
             if isinstance(record, Answered | Unanswered):
                 found[record.op].append(record)
         return found
+
+
+def bands_of(view: Sequence[Seen]) -> dict[int, list[int]]:
+    """By image: its bands in the order of the view."""
+    found: defaultdict[int, list[int]] = defaultdict(list)
+    for seen in view:
+        if seen.name == BAND:
+            found[seen.data["image_index"]].append(seen.data["band"])
+    return found
+
+
+def ends_of(log: Sequence[Seen]) -> dict[int, int]:
+    """By image that is complete: the bands that it says it has."""
+    return {s.data["image_index"]: s.data["bands_completed"] for s in log if s.name == IMAGE}
 
 
 def write(records: Iterable[Record], path: Path) -> None:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
+import base64
 import json
 import random
 import socket
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import aclosing
 from typing import Any
 
 import httpx
 
-from tests.chaos.history import Answered, Sent
+from tests.chaos.history import Answered, Sent, Source
+from tests.chaos.listening import ACCEPTED, ERROR, IMAGE, Told, listen
 from tests.chaos.notebook import Event, Notebook
 from tests.chaos.wishes import (
     PREVIEWS,
@@ -27,6 +27,7 @@ from tests.chaos.wishes import (
 CALL_SECONDS = 75.0
 SILENT_SECONDS = 20.0
 """After which a watcher gives up a connection on which nothing comes."""
+KINDS = {"image_generation.partial_image": "preview", "image_generation.completed": IMAGE}
 BROKEN = httpx.TransportError
 _NO_POOL = httpx.Limits(max_keepalive_connections=0)
 _NARROW = [(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)]
@@ -71,43 +72,40 @@ class HttpDoor:
         sent = self._notebook.cancelling("http", job)
         return await self._post(sent, f"/v1/jobs/{job}/cancel", json={})
 
-    async def stream(self, wish: Wish, *, leave: bool = False, stall_seconds: float = 0.0) -> None:
-        """An attached job as it is drawn. `leave` hangs up after the first event; who stalls does
-        not touch the connection for so long, and then reads on."""
+    async def stream(
+        self, wish: Wish, *, leave_after: int | None = None, stall_seconds: float = 0.0
+    ) -> None:
+        """An attached job as it is drawn."""
         sent = self._notebook.sent("http", "attached", wish)
-        job, error = None, "the stream ended in an error"
-        try:
-            async with aclosing(self._following(sent, wish)) as jobs:
-                async for job in jobs:
-                    if leave:
-                        break
-                    if stall_seconds:
-                        self._notebook.stalled(job, stall_seconds)
-                        await asyncio.sleep(stall_seconds)
-                        stall_seconds = 0.0
-        except BROKEN as broken:
-            error = repr(broken)
-        if job is None and not self._notebook.has_outcome(sent):
-            self._notebook.unanswered(sent, error)
-        elif leave and job is not None:
-            self._notebook.left(job)
+        events = self._following(sent, wish)
+        await listen(
+            self._notebook,
+            sent,
+            wish,
+            events,
+            broken=(BROKEN,),
+            leave_after=leave_after,
+            stall_seconds=stall_seconds,
+        )
 
-    async def _following(self, sent: Sent, wish: Wish) -> AsyncGenerator[str]:
-        """The job's id with each event of its stream."""
+    async def _following(self, sent: Sent, wish: Wish) -> Told:
         body = {**images_body(wish), "stream": True, "partial_images": PREVIEWS}
         url = f"{self._any_url()}/v1/images/generations"
         async with self._narrow.stream("POST", url, json=body) as answer:
             if answer.status_code != 200:
                 self._note(sent, answer, await answer.aread())
                 return
-            job = None
+            job = answer.headers["x-nfig-job"]
+            self._notebook.accepted(sent, 200, job)
+            yield job, ACCEPTED
             async for line in answer.aiter_lines():
-                found = json.loads(line[6:]).get("job") if line.startswith("data: ") else None
-                if found is not None and job is None:
-                    job = found
-                    self._notebook.accepted(sent, 200, found)
-                if found is not None:
-                    yield found
+                if not line.startswith("data: "):
+                    continue
+                data = json.loads(line[6:])
+                kind = KINDS.get(data.get("type"), ERROR)
+                if kind == IMAGE:
+                    self._pictured("stream", job, data)
+                yield job, kind
 
     async def events(self, job: str, after: str) -> AsyncGenerator[Event]:
         """Of the job's log, after one of them."""
@@ -126,6 +124,16 @@ class HttpDoor:
                     yield Event(id=fields["id"], name=fields["event"], data=data)
                 fields = {}
 
+    async def image(self, job: str, index: int) -> bytes | None:
+        """The bytes of an image that is complete; None if they cannot be had."""
+        answer = await self._http.get(f"{self._any_url()}/v1/jobs/{job}/images/{index}")
+        return answer.content if answer.status_code == 200 else None
+
+    def _pictured(self, source: Source, job: str, data: Mapping[str, Any]) -> None:
+        content = base64.b64decode(data["b64_json"])
+        bands = data["bands_completed"]
+        self._notebook.pictured(source, job, data["image_index"], content, bands)
+
     async def _post(self, sent: Sent, path: str, **request: Any) -> Answered | None:
         try:
             answer = await self._http.post(f"{self._any_url()}{path}", **request)
@@ -138,6 +146,8 @@ class HttpDoor:
         data = json.loads(content)
         if answer.status_code < 300:
             job = data.get("job") or data["id"]
+            for image in data.get("data", ()):
+                self._pictured("answer", job, image)
             return self._notebook.accepted(sent, answer.status_code, job, _bands_completed(data))
         return self._notebook.failed(
             sent,

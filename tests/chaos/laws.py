@@ -8,28 +8,34 @@ histories that are written by hand (`test_laws.py`).
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import pairwise
 
 from tests.chaos.history import (
     AUDIT,
+    BAND,
+    IMAGE,
     TERMINAL,
     Answered,
+    Ended,
+    GaveUp,
     History,
     Left,
     Seen,
     Sent,
     Stored,
     Unanswered,
-    Undisturbed,
+    bands_of,
 )
+from tests.chaos.image_laws import IMAGE_LAWS
 
 Law = Callable[[History], Iterator[str]]
-BAND = "band.completed"
-IMAGE = "image.completed"
 REFUSALS = frozenset({429, 503})
 AT_THE_DOOR = frozenset({"queue_full", "rate_limit_exceeded", "deadline_unattainable"})
 """Codes that no job ends with."""
+OF_A_JOB = frozenset({"job_cancelled", "deadline_exceeded", "internal"})
+"""Codes that tell of the end of a job that was accepted."""
+SIGNATURE_DIGITS = 6
 ABANDONED_SECONDS = 6.0
 """After which nobody draws for a caller who hung up: the gateway may have been killed at that very
 moment, then its word for the job lapses first. Longer than the attendance in `stack.py` and the
@@ -37,19 +43,41 @@ lease together."""
 
 
 def every_job_ends_once(history: History) -> Iterator[str]:
-    """Promise 1: each accepted job reaches exactly one terminal event, which is its last."""
-    for job, log in history.logs.items():
+    """Promise 1: each accepted job reaches exactly one terminal event, which is its last, and says
+    the same of itself."""
+    for stored in history.of(Stored):
+        log = history.logs[stored.job]
         ends = [seen.name for seen in log if seen.name in TERMINAL]
-        if len(ends) != 1 or log[-1].name not in TERMINAL:
-            yield f"job {job} has the ends {ends}, its last event is {log[-1:]}"
+        if ends != [f"job.{stored.state}"] or log[-1].name not in TERMINAL:
+            yield f"job {stored.job} is {stored.state}, has the ends {ends}, and last {log[-1:]}"
+
+
+def logs_begin_at_the_beginning(history: History) -> Iterator[str]:
+    """Promise 2: the acceptance comes first and once, and nothing is drawn without a lease."""
+    for job, log in history.logs.items():
+        names = [seen.name for seen in log]
+        if names[:1] != ["job.queued"] or names.count("job.queued") != 1:
+            yield f"job {job} has the log {names}"
+        drawn = [place for place, name in enumerate(names) if name in (BAND, IMAGE)]
+        if drawn and "job.started" not in names[: drawn[0]]:
+            yield f"job {job} was drawn before anybody had it: {names}"
 
 
 def nothing_accepted_is_lost(history: History) -> Iterator[str]:
     """Promise 1: what was answered with a job is there at the end."""
     stored = {each.job for each in history.of(Stored)}
     for answer in history.of(Answered):
-        if answer.job is not None and answer.status < 300 and answer.job not in stored:
+        if answer.job is not None and answer.job not in stored:
             yield f"job {answer.job} of call {answer.op} was accepted and is lost"
+
+
+def an_end_that_was_told_has_its_job(history: History) -> Iterator[str]:
+    """Promise 1: so is what a caller was told the end of."""
+    stored = {each.request for each in history.of(Stored)}
+    for request, calls in history.requests.items():
+        for answer in _answers(history, calls):
+            if answer.code in OF_A_JOB and request not in stored:
+                yield f"request {request} was answered {answer.code}, and its job is lost"
 
 
 def event_ids_rise(history: History) -> Iterator[str]:
@@ -63,7 +91,7 @@ def event_ids_rise(history: History) -> Iterator[str]:
 def bands_come_in_order_and_once(history: History) -> Iterator[str]:
     """Promise 2, of every watcher and image: 0, 1, 2 and so on, takeover or not."""
     for (watcher, job), view in history.views.items():
-        for image, bands in _bands(view).items():
+        for image, bands in bands_of(view).items():
             if bands != list(range(len(bands))):
                 yield f"{watcher} of {job} saw the bands {bands} of image {image}"
 
@@ -72,88 +100,28 @@ def watchers_see_the_log(history: History) -> Iterator[str]:
     """Promise 2: whoever reconnects by the last id misses nothing and sees nothing else."""
     for (watcher, job), view in history.views.items():
         log = history.logs.get(job, ())
-        if [_fact(seen) for seen in view] != [_fact(seen) for seen in log[: len(view)]]:
+        if len(view) > len(log) or not all(map(_same, view, log)):
             yield f"{watcher} of {job} was shown something else than the beginning of its log"
 
 
-def draws_what_it_always_draws(history: History) -> Iterator[str]:
-    """Promise 3: the (image, band, token digest) triples are those of an undisturbed run, and a
-    job that is completed has all of them, up to where each image says that it ends."""
-    expected: defaultdict[str, set[tuple[int, int, str]]] = defaultdict(set)
-    for each in history.of(Undisturbed):
-        expected[each.shape].add((each.image, each.band, each.digest))
-    for stored in history.of(Stored):
-        log = history.logs[stored.job]
-        drawn = {
-            (seen.data["image_index"], seen.data["band"], seen.data["token_digest"])
-            for seen in log
-            if seen.name == BAND
-        }
-        wanted = expected[stored.shape]
-        if log[-1:] and log[-1].name == "job.completed":
-            ends = _ends(log)
-            missing = {each for each in wanted if each[1] < ends.get(each[0], 99)} - drawn
-        else:
-            missing = set()
-        if missing or not drawn <= wanted:
-            apart = missing | (drawn - wanted)
-            yield f"job {stored.job} ({stored.shape}) drew {apart} apart"
+def watchers_see_the_end(history: History) -> Iterator[str]:
+    """Promise 2: nobody who watches a job waits for its end in vain."""
+    for each in history.of(GaveUp):
+        yield f"{each.watcher} of {each.job} gave up"
+    for (watcher, job), view in history.views.items():
+        if view[-1].name not in TERMINAL:
+            yield f"{watcher} of {job} saw the last of it in {view[-1].name}"
 
 
-def images_say_how_far_they_came(history: History) -> Iterator[str]:
-    """A deadline or a brownout takes bands from the end of an image: it says how many it has, in
-    the log and in the answer alike, and only where the request allows it."""
-    full = Counter((each.shape, each.image) for each in history.of(Undisturbed))
-    for stored in history.of(Stored):
-        log = history.logs[stored.job]
-        drawn = _bands(log)
-        takeovers = sum(seen.name == "job.started" for seen in log) - 1
-        for image, end in _ends(log).items():
-            has = len(drawn.get(image, ()))
-            # Whoever takes over late may get less far than what its predecessor had logged.
-            if not 0 < end <= has or (end < has and not takeovers):
-                yield f"job {stored.job}: image {image} says {end} bands, its log has {has}"
-        for sent in history.requests.get(stored.request, ())[:1]:
-            yield from _bands_that_are_missed(sent, stored, log, full)
-            yield from _answers_apart(history, stored, _ends(log))
-
-
-def _bands_that_are_missed(
-    sent: Sent, stored: Stored, log: Sequence[Seen], full: Counter[tuple[str, int]]
-) -> Iterator[str]:
-    for seen in log:
-        if seen.name != IMAGE:
-            continue
-        shed, image = seen.data["shed"], seen.data["image_index"]
-        short = seen.data["bands_completed"] < full[stored.shape, image]
-        if shed and sent.brownout == "never":
-            yield f"job {stored.job} allows no brownout, image {image} was shed"
-        if short and not shed and sent.deadline_ms is None:
-            yield f"job {stored.job} has no deadline, image {image} lacks bands"
-
-
-def _answers_apart(history: History, stored: Stored, ends: Mapping[int, int]) -> Iterator[str]:
-    for sent in history.requests[stored.request]:
-        for answer in history.answers.get(sent.op, ()):
-            said = answer.bands_completed if isinstance(answer, Answered) else None
-            if said is not None and dict(enumerate(said)) != ends:
-                yield f"call {answer.op} was told {said} bands, job {stored.job} has {ends}"
-
-
-def variations_keep_their_prefix(history: History) -> Iterator[str]:
-    """The first bands of all variations are those of the one uploaded image, and marked so; no
-    other band is."""
-    uploaded: dict[int, str] = {}
-    for stored in history.of(Stored):
-        keep = next((sent.keep for sent in history.requests.get(stored.request, ())), None) or 0
-        for seen in history.logs[stored.job]:
-            if seen.name != BAND:
-                continue
-            band, digest = seen.data["band"], seen.data["token_digest"]
-            if seen.data["kept"] != (band < keep):
-                yield f"job {stored.job} keeps {keep} bands, and {seen.id} says of {band} otherwise"
-            if band < keep and uploaded.setdefault(band, digest) != digest:
-                yield f"job {stored.job}: band {band} is not that of the uploaded image"
+def streams_end_in_order(history: History) -> Iterator[str]:
+    """Promise 4: a stream brings what was asked for or says why not, unless its connection breaks
+    or its caller hangs up; and it ends once."""
+    ends: defaultdict[int, list[str]] = defaultdict(list)
+    for each in history.of(Ended):
+        ends[each.op].append(each.how)
+    for op, how in ends.items():
+        if "short" in how or len(how) != 1:
+            yield f"the stream of call {op} ended {how}"
 
 
 def every_call_has_one_outcome(history: History) -> Iterator[str]:
@@ -235,15 +203,16 @@ def what_is_not_wanted_stops(history: History) -> Iterator[str]:
             unwanted[job] = min(answer.at, unwanted.get(job, answer.at))
     for job, since in unwanted.items():
         late = [seen for seen in history.logs.get(job, ()) if _at(seen) > since]
-        for image, bands in _bands(late).items():
+        for image, bands in bands_of(late).items():
             if len(bands) > 1:
                 yield f"job {job} was not wanted and drew {bands} of image {image}"
 
 
 def nobody_writes_for_a_lost_lease(history: History) -> Iterator[str]:
-    """The fence: from one lease to the next all bands are written by one worker, and what was
-    drawing for an earlier lease writes nothing. The fake engine signs its bands by the time that
-    it says they took: the whole part is its process, the rest numbers its generations."""
+    """The fence: from one lease to the next all bands and images are written by one worker, and
+    what was drawing for an earlier lease writes nothing. The fake engine signs its bands by the
+    time that it says they took: the whole part is its process, the rest numbers its generations.
+    An image is signed by the time of all its bands."""
     for job, log in history.logs.items():
         earlier: set[float] = set()
         current: set[float] = set()
@@ -252,22 +221,29 @@ def nobody_writes_for_a_lost_lease(history: History) -> Iterator[str]:
                 earlier |= current
                 current = set()
             elif seen.name == BAND:
-                current.add(seen.data["seconds"])
-                if current & earlier or len({int(writer) for writer in current}) > 1:
-                    yield f"job {job}: at {seen.id}, {current} wrote, and before {earlier}"
-                    break
+                current.add(round(seen.data["seconds"], SIGNATURE_DIGITS))
+            elif seen.name == IMAGE and "timing" in seen.data:
+                bands = seen.data["timing"]["bands"] / seen.data["bands_completed"]
+                current.add(round(bands, SIGNATURE_DIGITS))
+            if seen.name in (BAND, IMAGE) and (
+                current & earlier or len({int(writer) for writer in current}) > 1
+            ):
+                yield f"job {job}: at {seen.id}, {current} wrote, and before {earlier}"
+                break
 
 
 ALWAYS: Sequence[Law] = (
     every_job_ends_once,
+    logs_begin_at_the_beginning,
+    an_end_that_was_told_has_its_job,
     nothing_accepted_is_lost,
     event_ids_rise,
     bands_come_in_order_and_once,
     watchers_see_the_log,
-    draws_what_it_always_draws,
-    images_say_how_far_they_came,
-    variations_keep_their_prefix,
+    watchers_see_the_end,
+    *IMAGE_LAWS,
     every_call_has_one_outcome,
+    streams_end_in_order,
     each_job_has_its_request,
     a_refusal_leaves_no_job,
     the_counts_add_up,
@@ -293,23 +269,13 @@ def _at(seen: Seen) -> float:
     return _number(seen.id)[0] / 1000
 
 
-def _bands(view: Sequence[Seen]) -> dict[int, list[int]]:
-    """By image: its bands in the order of the view."""
-    found: defaultdict[int, list[int]] = defaultdict(list)
-    for seen in view:
-        if seen.name == BAND:
-            found[seen.data["image_index"]].append(seen.data["band"])
-    return found
-
-
-def _fact(seen: Seen) -> tuple[str, str, object, object, object]:
-    data = seen.data
-    return seen.id, seen.name, data.get("image_index"), data.get("band"), data.get("token_digest")
-
-
-def _ends(log: Sequence[Seen]) -> dict[int, int]:
-    """By image that is complete: the bands that it says it has."""
-    return {s.data["image_index"]: s.data["bands_completed"] for s in log if s.name == IMAGE}
+def _same(seen: Seen, logged: Seen) -> bool:
+    """Both doors tell the same of an event, as far as they tell of the same; but for addresses,
+    which depend on who is asked."""
+    ours, theirs = dict(seen.data), dict(logged.data)
+    shared = (ours.keys() & theirs.keys()) - {"picture", "preview"}
+    same = all(ours[name] == theirs[name] for name in shared)
+    return same and (seen.id, seen.name) == (logged.id, logged.name)
 
 
 def _answers(history: History, calls: Sequence[Sent]) -> list[Answered]:
@@ -331,8 +297,10 @@ def counts(history: History) -> Counter[str]:
         found[f"over {calls[0].door}"] += 1
         if request in stored or any(answer.job is not None for answer in answers):
             found["accepted"] += 1
-        else:
-            found["refused" if answers else "unknown"] += 1
+        elif any(answer.status >= 400 for answer in answers):
+            found["refused"] += 1
+        elif not answers:
+            found["unknown"] += 1
     found.update(each.state for each in history.of(Stored))
     return found
 

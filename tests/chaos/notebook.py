@@ -2,12 +2,27 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from tests.chaos.history import Answered, Call, Door, Left, Record, Sent, Stalled, Unanswered
+from tests.chaos.history import (
+    Answered,
+    Call,
+    Door,
+    End,
+    Ended,
+    GaveUp,
+    Left,
+    Pictured,
+    Record,
+    Sent,
+    Source,
+    Stalled,
+    Unanswered,
+)
 from tests.chaos.wishes import SHAPES, Wish
 
 NOBODY_KNOWS = frozenset({"queue_unavailable"})
@@ -80,6 +95,21 @@ class Notebook:
 
     def has_outcome(self, sent: Sent) -> bool:
         return sent.op in self._settled
+
+    def ended(self, sent: Sent, how: End) -> None:
+        """A stream that was answered."""
+        self.records.append(Ended(op=sent.op, at=time.time(), how=how))
+
+    def gave_up(self, watcher: str, job: str) -> None:
+        self.records.append(GaveUp(watcher=watcher, job=job, at=time.time()))
+
+    def pictured(
+        self, source: Source, job: str, image: int, content: bytes, bands: int | None = None
+    ) -> None:
+        digest = hashlib.sha256(content).hexdigest()
+        self.records.append(
+            Pictured(source=source, job=job, image=image, digest=digest, bands_completed=bands)
+        )
 
     def left(self, job: str) -> None:
         self.records.append(Left(at=time.time(), job=job))

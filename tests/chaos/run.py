@@ -26,6 +26,7 @@ from tests.chaos.wishes import SHAPES, START_WITHIN_MS
 QUIET_SECONDS = 90.0
 """By when all jobs must have ended after the last fault."""
 
+AUDITED_AT_ONCE = 16
 AUDIT_SECONDS = 10.0
 """For reading a log that is whole."""
 
@@ -153,16 +154,23 @@ async def _audit(stack: ChaosStack, clients: Clients) -> None:
                     await asyncio.sleep(0.2)
     finally:
         await redis.aclose()
-    shapes = {(each.class_label, each.seed, each.keep): name for name, each in SHAPES.items()}
     async with httpx.AsyncClient(base_url=stack.urls[0], timeout=30) as http:
-        for job in await _stored(stack):
-            status = json.loads((await http.get(f"/v1/jobs/{job}")).content)
-            shape = shapes[status["class_label"], status["seed"], status["keep_bands"]]
-            request = status["start_within_ms"] - START_WITHIN_MS
-            clients.records.append(
-                Stored(job=job, state=status["state"], shape=shape, request=request)
-            )
-            await clients.watch(job, name=AUDIT, seconds=AUDIT_SECONDS)
+        jobs = await _stored(stack)
+        for first in range(0, len(jobs), AUDITED_AT_ONCE):
+            some = jobs[first : first + AUDITED_AT_ONCE]
+            await asyncio.gather(*(_audit_one(http, clients, job) for job in some))
+
+
+async def _audit_one(http: httpx.AsyncClient, clients: Clients, job: str) -> None:
+    shapes = {(each.class_label, each.seed, each.keep): name for name, each in SHAPES.items()}
+    status = json.loads((await http.get(f"/v1/jobs/{job}")).content)
+    shape = shapes[status["class_label"], status["seed"], status["keep_bands"]]
+    request = status["start_within_ms"] - START_WITHIN_MS
+    clients.records.append(Stored(job=job, state=status["state"], shape=shape, request=request))
+    await clients.watch(job, name=AUDIT, seconds=AUDIT_SECONDS)
+    for image in status["images"]:
+        if "digest" in image:
+            await clients.fetch(job, image["image_index"])
 
 
 async def _stored(stack: ChaosStack) -> Sequence[str]:

@@ -22,7 +22,7 @@ from tests.chaos.stack import ChaosStack, StackOptions, running
 CALLERS = 16
 RETENTION_SECONDS = 5.0
 FLAT = 0.05
-LASTING = ("nfig:models", "nfig:workers", "nfig:waiting:", "nfig:wake:")
+LASTING = ("nfig:models", "nfig:workers", "nfig:waiting:", "nfig:wake:", "nfig:taken:")
 """What the service keeps while it runs, whatever jobs there were."""
 
 

@@ -43,6 +43,18 @@ async def test_a_lapsed_lease_is_taken_over_and_its_holder_fenced_off(queue: Job
     assert sum(is_terminal(logged.event) for logged in await log_of(queue, job.id)) == 1
 
 
+async def test_of_many_who_go_for_the_same_jobs_each_job_goes_to_one(queue: JobQueue) -> None:
+    jobs = {(await queue.submit(request_of())).id for _ in range(3)}
+    await queue.lease("dies", model="fake", count=2, wait_seconds=0)
+    await asyncio.sleep(2 * LEASE_SECONDS)
+    calls = (
+        queue.lease(f"w{number}", model="fake", count=1, wait_seconds=0) for number in range(20)
+    )
+    taken = [lease.job.id for leases in await asyncio.gather(*calls) for lease in leases]
+    assert len(taken) == 3
+    assert set(taken) == jobs
+
+
 async def test_a_lapsed_lease_is_found_among_many_that_are_held(new_queue: NewQueue) -> None:
     queue = new_queue(QueueLimits(lease_seconds=2.0))
     jobs = [await queue.submit(request_of()) for _ in range(40)]

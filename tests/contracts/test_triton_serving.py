@@ -7,6 +7,7 @@ import os
 import re
 import signal
 import subprocess
+import sys
 import urllib.request
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -17,13 +18,15 @@ import pytest
 from tritonclient.grpc.aio import InferenceServerClient
 
 from service.domain import Sampling
+from service.engine import triton_engine
 from service.engine.engine import Canvas, Engine, Generation
 from service.engine.torch_engine import TorchEngine
-from service.engine.triton_engine import TritonEngine
+from service.engine.triton_engine import DECODER, ENCODER, TritonEngine
 from service.errors import EngineUnavailable
 from service.metrics import BAND_BUCKETS
 from service.stack.triton_server import TritonServer, start_triton
 
+CANARY = Path(__file__).parents[2] / "deploy" / "triton" / "canary.py"
 SAMPLING = Sampling(guidance_scale=1.5, top_k=0, top_p=1.0, temperature=1.0)
 GENERATION = Generation(class_label=1, seed=7, image_index=0, sampling=SAMPLING, bands=6)
 
@@ -181,7 +184,32 @@ async def test_a_dead_model_process_is_noticed_though_triton_says_ready(
     assert not list(Path("/dev/shm").glob(f"{server._shm_prefix}*"))
 
 
-def _stubs(server: TritonServer) -> list[int]:
-    command = ["pgrep", "--parent", str(server.process.pid)]
+@pytest.mark.parametrize("model", [DECODER, ENCODER])
+async def test_one_dead_process_is_noticed_while_the_others_draw(
+    needs_triton: None,
+    tiny_repository: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    model: str,
+) -> None:
+    monkeypatch.setitem(triton_engine.FRESH_SECONDS, model, 0.0)
+    with start_triton(tiny_repository, tmp_path / "triton.log", threads=1) as server:
+        card = tiny_repository / "model.json"
+        engine = TritonEngine(server.grpc_url, card, canary_seconds=2, timeout_seconds=10)
+        await engine.start()
+        assert await engine.ready()
+        (stub,) = _stubs(server, model)
+        os.kill(stub, signal.SIGKILL)
+        await draw(engine, GENERATION)
+        assert not await engine.ready()
+        canary = [sys.executable, "-I", str(CANARY), server.http_url, str(card)]
+        ended = await asyncio.to_thread(subprocess.run, canary, capture_output=True, timeout=60)
+        assert b"does not draw" in ended.stderr
+        server.process.kill()  # it would wait long for its dead model
+        await engine.close()
+
+
+def _stubs(server: TritonServer, model: str = "") -> list[int]:
+    command = ["pgrep", "--parent", str(server.process.pid), "--full", model]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     return [int(line) for line in output.split()]

@@ -12,7 +12,12 @@ CI = Path(__file__).parents[2] / ".ci"
 
 
 @pytest.fixture
-def sbom(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    """`.ci/sbom.py`, which knows what an image installs."""
+def ci(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The modules of `.ci` can be imported."""
     monkeypatch.syspath_prepend(CI)
+
+
+@pytest.fixture
+def sbom(ci: None) -> ModuleType:
+    """`.ci/sbom.py`, which knows what an image installs."""
     return importlib.import_module("sbom")

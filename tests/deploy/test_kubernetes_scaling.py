@@ -1,12 +1,11 @@
-"""What the schemas of Kubernetes do not know, KEDA's and the Prometheus operator's, and what scales
-by it."""
+"""What scales, and by what; the schemas of Kubernetes do not know KEDA's."""
 
 from __future__ import annotations
 
 import re
 
 from service.settings import WorkerSettings
-from tests.deploy.manifests import NAME, container, environment, of_kind
+from tests.deploy.manifests import container, environment, of_kind
 
 OVERLAY = "autoscaled"
 
@@ -43,20 +42,3 @@ def test_gateways_are_scaled_by_the_one_core_that_they_can_use() -> None:
     (scaler,) = of_kind(OVERLAY, "HorizontalPodAutoscaler").values()
     assert scaler["spec"]["scaleTargetRef"]["name"] == "gateway"
     assert container(OVERLAY, "gateway")["resources"]["requests"]["cpu"] == "1"
-
-
-def test_every_service_monitor_finds_a_port_of_its_service() -> None:
-    monitors = of_kind(OVERLAY, "ServiceMonitor")
-    assert set(monitors) == {"gateway", "worker", "triton"}
-    for name, monitor in monitors.items():
-        assert monitor["apiVersion"] == "monitoring.coreos.com/v1"
-        assert set(monitor["spec"]) == {"selector", "endpoints"}
-        service = of_kind(OVERLAY, "Service")[name]
-        wanted = monitor["spec"]["selector"]["matchLabels"]
-        assert wanted == {NAME: name}
-        assert wanted.items() <= service["metadata"]["labels"].items()
-        ports = {each["name"] for each in service["spec"]["ports"]}
-        for endpoint in monitor["spec"]["endpoints"]:
-            assert set(endpoint) == {"port", "path", "interval"}
-            assert endpoint["port"] in ports
-            assert endpoint["path"] == "/metrics"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -11,6 +13,9 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+
+from tests.deploy.image import Image, link_distributions
 
 ROOT = Path(__file__).parents[2]
 FOLDERS = {"nfig_serve": ".", "nfig_client": "nfig_client", "nfig_proto": "nfig_proto"}
@@ -88,3 +93,48 @@ def test_they_start_in_an_environment_that_has_no_work_tree(
     assert ended.returncode == 0, ended.stderr
     for command in ("nfig", "nfig-client", "nfig-admin"):
         assert (environment / "bin" / command).is_file()
+
+
+@pytest.mark.parametrize(
+    ("names", "extra", "module"),
+    [
+        (["nfig_client"], "", "nfig_client"),
+        (["nfig_client"], "cli", "nfig_client.cli"),
+        (["nfig_proto"], "", "nfig_proto.v1.image_generation_pb2_grpc"),
+        (["nfig_serve"], "model", "nfig.cli"),
+        (["nfig_serve"], "worker", "service.worker.__main__"),
+        (["nfig_serve", "nfig_proto"], "gateway", "service.gateway.__main__"),
+    ],
+)
+def test_a_wheel_asks_for_all_that_it_needs(
+    names: list[str],
+    extra: str,
+    module: str,
+    wheels: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its part starts with what its metadata ask for and nothing else."""
+    monkeypatch.syspath_prepend(ROOT / ".ci")
+    wanted: list[str] = []
+    for name in names:
+        zipfile.ZipFile(wheels[name]).extractall(tmp_path / "code")
+        wanted += asked_for(wheels[name], extra)
+    link_distributions(importlib.import_module("sbom").closure(wanted), tmp_path / "deps")
+    ended = Image(folder=tmp_path).run("-c", f"import {module}; print({module}.__file__)")
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.startswith(str(tmp_path / "code"))
+
+
+def asked_for(wheel: Path, extra: str) -> list[str]:
+    """Requirements of its metadata that hold here with this extra, but for those of ours."""
+    archive = zipfile.ZipFile(wheel)
+    (path,) = (name for name in archive.namelist() if name.endswith(".dist-info/METADATA"))
+    metadata = archive.read(path).decode()
+    wanted = map(Requirement, re.findall(r"^Requires-Dist: (.*)$", metadata, re.MULTILINE))
+    found = []
+    for each in wanted:
+        if each.marker is None or each.marker.evaluate({"extra": extra}):
+            each.marker = None
+            found.append(str(each))
+    return [each for each in found if not each.startswith("nfig")]

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
+from threading import Thread
 from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from service.stack import triton_keeper
 from service.stack.choice import EngineName
-from service.stack.parts import start_redis_part
+from service.stack.parts import TritonPart, start_redis_part
 from service.stack.processes import ChildProcess, PartFailed
 from service.stack.running import RunningStack
 
@@ -26,8 +31,8 @@ def post(url: str) -> httpx.Response:
     return httpx.post(f"{url}/v1/images/generations", json=BODY, timeout=60)
 
 
-def eventually(happens: Callable[[], bool]) -> bool:
-    deadline = time.monotonic() + PATIENCE_SECONDS
+def eventually(happens: Callable[[], bool], *, seconds: float = PATIENCE_SECONDS) -> bool:
+    deadline = time.monotonic() + seconds
     while not (happened := happens()) and time.monotonic() < deadline:
         time.sleep(0.2)
     return happened
@@ -80,6 +85,48 @@ def test_without_triton_requests_are_refused_in_the_name_of_the_engine(
         assert eventually(lambda: "not_ready" in httpx.get(f"{url}/health/ready").text)
         assert error_of(post(url))["code"] == "engine_unavailable"
         assert stack.worker.exit_status() is None
+
+
+@pytest.mark.parametrize("dies", ["Triton", "nfig_decoder"])
+def test_a_triton_that_dies_is_started_anew_and_jobs_go_on(
+    needs_triton: None, start_stack: StartStack, monkeypatch: pytest.MonkeyPatch, dies: str
+) -> None:
+    monkeypatch.setattr(triton_keeper, "DOUBT_SECONDS", 3.0)
+    with start_stack("triton") as stack:
+        url, triton = stack.gateway_url, stack.triton
+        assert post(url).status_code == 200
+        assert triton is not None
+        watching = Thread(target=watch_until_it_ends, args=[stack])
+        watching.start()
+        try:
+            job = httpx.post(f"{url}/v1/jobs", json={**BODY, "num_images": 8}).json()["id"]
+            os.kill(process_of(triton, dies), signal.SIGKILL)
+            ended = eventually(lambda: state_of(url, job) in ("completed", "failed"), seconds=120)
+            assert ended
+            assert state_of(url, job) == "completed"
+            assert eventually(lambda: post(url).status_code == 200)
+            assert stack.worker.exit_status() is None
+        finally:
+            stack.gateway.stop()
+            watching.join()
+
+
+def watch_until_it_ends(stack: RunningStack) -> None:
+    with suppress(PartFailed):
+        stack.watch()
+
+
+def process_of(triton: TritonPart, name: str) -> int:
+    """Of Triton itself, or of one of its models."""
+    if name == triton.name:
+        return triton.process.pid
+    command = ["pgrep", "--parent", str(triton.process.pid), "--full", name]
+    return int(subprocess.run(command, capture_output=True, text=True, check=True).stdout)
+
+
+def state_of(url: str, job: str) -> str:
+    state: str = httpx.get(f"{url}/v1/jobs/{job}").json()["state"]
+    return state
 
 
 def test_without_a_worker_requests_are_refused_in_the_name_of_the_engine(

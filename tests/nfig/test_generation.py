@@ -87,8 +87,8 @@ def test_the_fast_path_draws_the_tokens_of_the_slow_one(model: NFIGModel) -> Non
 def test_the_fast_path_has_the_logits_of_the_slow_one(model: NFIGModel) -> None:
     """Within 2e-4 in float32, 1e-11 in float64, of logits in the tens."""
     tolerance = 1e-11 if model.transformer.position_LD.dtype == torch.float64 else 2e-4
-    fast = generation_module._cached_predictor(model.transformer, VARIED)
-    slow = generation_module._recomputing_predictor(model.transformer, VARIED)
+    fast = generation_module._cached_predictor(model, VARIED)
+    slow = generation_module._recomputing_predictor(model, VARIED)
     inputs_BlC: Tensor | None = None
     with torch.no_grad():
         for step in generate(model, [replace(row, bands=None) for row in VARIED]):
@@ -158,7 +158,7 @@ def test_guidance_rises_from_none_to_all() -> None:
 
 
 def test_guidance_leads_away_from_no_class(model: NFIGModel) -> None:
-    predict = generation_module._recomputing_predictor(model.transformer, [PLAIN])
+    predict = generation_module._recomputing_predictor(model, [PLAIN])
     labels = torch.tensor([PLAIN.class_label])
     shape = (1, CONFIG.tokenizer.num_tokens - 1, CONFIG.tokenizer.latent_channels)
     inputs_BMC = torch.randn(shape, dtype=model.transformer.position_LD.dtype)

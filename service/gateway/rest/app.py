@@ -45,6 +45,7 @@ def create_app(*, queue: JobQueue, settings: GatewaySettings, metrics: Metrics) 
         yield
         await services.generation.close()
         await services.attendance.close()
+        await services.engine_watch.close()
 
     app = FastAPI(
         title="NFIG Serve",

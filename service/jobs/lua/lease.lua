@@ -1,7 +1,7 @@
 -- Give a worker jobs: first those whose holder is silent or has handed them back, then new ones.
 -- A job that was cancelled meanwhile, has had too many leases, has waited for its first one for
 -- longer than its caller allows, or for too long for its own engine, ends here.
--- KEYS: outstanding, dead letters, then waiting of each priority
+-- KEYS: outstanding, dead letters, what the worker's latest call took, then waiting of each priority
 -- ARGV: group, worker, count, lease ms, max attempts, retention ms,
 --       prefix of jobs, suffix of logs, suffix of pictures (which jobs it meets, only the stream knows),
 --       started event with %d for the attempt, failed event, cancelled event,
@@ -9,12 +9,13 @@
 --       ms for which these are kept,
 --       bands that a job may have at most which is leased for the first time, or 0 for all,
 --       engine of the worker or '' for any, event of a job whose engine does not come,
---       ms for which it is waited for
+--       ms for which it is waited for, id of the call
 -- Returns a list of {job id, request, created, epoch, attempts, tenant, now in microseconds,
 -- waiting, 1 if it is attached, bands that it may have at most, the request's id, its traceparent
 -- and tracestate or ''}, and the ids of the newest entry of
 -- each priority.
-local outstanding, dead = KEYS[1], KEYS[2]
+local outstanding, dead, taken = KEYS[1], KEYS[2], KEYS[3]
+local FIRST_WAITING = 4
 local group, worker, count = ARGV[1], ARGV[2], tonumber(ARGV[3])
 local leases = {}
 local clock = redis.call('TIME')
@@ -102,10 +103,28 @@ local function take_abandoned(waiting)
   until cursor == '0-0' or #leases == count or not exists(waiting)
 end
 
+-- A call that is repeated because its answer was lost took nothing the second time: it is told again
+-- what it took, which is prolonged, and not taken over as if its worker had died.
+local function tell_again()
+  local stored = redis.call('GET', taken)
+  local last = stored and cmsgpack.unpack(stored)
+  if not last or last.call ~= ARGV[21] then
+    return
+  end
+  for _, lease in ipairs(last.leases) do
+    local facts = redis.call('HMGET', ARGV[7] .. lease[1], 'epoch', 'state', 'entry')
+    if tonumber(facts[1]) == lease[4] and facts[2] == 'running' then
+      redis.call('XCLAIM', lease[8], group, group, 0, facts[3], 'JUSTID')
+      lease[7] = string.format('%.0f', now)
+      table.insert(leases, lease)
+    end
+  end
+end
+
 local function next_fresh()
   local best, best_turn
-  for place = 1, #KEYS - 2 do
-    local waiting = KEYS[place + 2]
+  for place = 1, #KEYS - FIRST_WAITING + 1 do
+    local waiting = KEYS[place + FIRST_WAITING - 1]
     local head = exists(waiting)
       and redis.call('XRANGE', waiting, '(' .. last_delivered(waiting, group), '+', 'COUNT', 1)[1]
     local its_turn = head and turn(head[1], place, ARGV[14])
@@ -116,19 +135,23 @@ local function next_fresh()
   return best
 end
 
-for place = 3, #KEYS do
+tell_again()
+for place = FIRST_WAITING, #KEYS do
   if #leases < count and exists(KEYS[place]) then
     take_abandoned(KEYS[place])
   end
 end
-local waiting = next_fresh()
+local waiting = #leases < count and next_fresh()
 while waiting and #leases < count do
   local fresh = redis.call('XREADGROUP', 'GROUP', group, group, 'COUNT', 1, 'STREAMS', waiting, '>')
   take(waiting, fresh[1][2][1])
   waiting = #leases < count and next_fresh()
 end
+if #leases > 0 then
+  redis.call('SET', taken, cmsgpack.pack({ call = ARGV[21], leases = leases }), 'PX', ARGV[4])
+end
 local newest = {}
-for place = 3, #KEYS do
+for place = FIRST_WAITING, #KEYS do
   local last = redis.call('XREVRANGE', KEYS[place], '+', '-', 'COUNT', 1)[1]
   table.insert(newest, last and last[1] or '0-0')
 end

@@ -56,6 +56,13 @@ def test_the_file_holds_the_speedup_in_all_and_per_band(
     assert "computed" in output
 
 
+def test_the_first_can_draw_fast() -> None:
+    options = "--model tiny --against tiny-var --profile fast --repetitions 3"
+    code, output = run(*options.split())
+    assert code == 0, output
+    assert "tiny (fast)" in output
+
+
 @pytest.mark.parametrize(
     ("arguments", "named"),
     [
@@ -66,6 +73,8 @@ def test_the_file_holds_the_speedup_in_all_and_per_band(
         ("--model tiny --against tiny-var --batch-sizes 1,x", "batch_sizes"),
         ("--model tiny --against tiny-var --batch-sizes 0", "batch_sizes"),
         ("--model tiny --against tiny-var --repetitions 2", "repetitions"),
+        ("--model tiny --against tiny-var --profile quick", "profile"),
+        ("--model tiny --against tiny-var --profile fast --dtype fp32", "dtype"),
     ],
 )
 def test_a_bad_option_is_named(arguments: str, named: str) -> None:

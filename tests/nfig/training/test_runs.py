@@ -201,7 +201,9 @@ def same(one: TrainingResult, other: TrainingResult) -> bool:
 
 
 @both_quantizations
-@pytest.mark.parametrize("kind", ["tokenizer", "transformer", "decoder", "preview decoder"])
+@pytest.mark.parametrize(
+    "kind", ["tokenizer", "transformer", "self-correction", "decoder", "preview decoder"]
+)
 def test_a_training_that_was_stopped_ends_with_the_same_weights(
     kind: str,
     config: ModelConfig,
@@ -229,6 +231,7 @@ def test_a_training_that_was_stopped_ends_with_the_same_weights(
         if kind == "preview decoder":
             common |= {"model_from": model_folder, "channels": 8}
             return runs.train_preview_decoder(data, **common)
+        common |= {"self_correction": 0.3} if kind == "self-correction" else {}
         return runs.train_transformer(config, data, tokenizer_from=tokenizer_folder, **common)
 
     undisturbed = train("undisturbed")
@@ -241,6 +244,32 @@ def test_a_training_that_was_stopped_ends_with_the_same_weights(
     assert resumed.step == undisturbed.step == 8
     assert same(resumed, undisturbed)
     assert not same(stopped, undisturbed)
+
+
+def test_a_transformer_is_trained_further(
+    config: ModelConfig,
+    data: LabelledImages,
+    reporter: Reporter,
+    tokenizer_folder: Path,
+    tmp_path: Path,
+) -> None:
+    def train(name: str, source: Path, **others: Any) -> RunFolder:
+        run = RunFolder(name, root=tmp_path / "runs")
+        common: dict[str, Any] = {"options": OPTIONS, "reporter": reporter, "held_out": HELD_OUT}
+        runs.train_transformer(config, data, tokenizer_from=source, run=run, **common, **others)
+        return run
+
+    runs.publish(train("first", tokenizer_folder), tmp_path / "model")
+    further = train("further", tmp_path / "model", further=True, self_correction=0.2)
+    anew = train("anew", tmp_path / "model")
+    assert losses(further)[0] < 0.8 * losses(anew)[0]
+    assert further.facts()["options"]["self_correction"] == 0.2
+    deeper = dataclasses.replace(config.transformer, depth=config.transformer.depth + 1)
+    config = dataclasses.replace(config, transformer=deeper)
+    with pytest.raises(ValueError, match="further: the transformer of"):
+        train("deeper", tmp_path / "model", further=True)
+    with pytest.raises(ValueError, match="self_correction must be from 0 to 1"):
+        train("all", tmp_path / "model", self_correction=1.5)
 
 
 def test_a_finished_training_is_not_trained_again(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -29,6 +30,26 @@ async def test_every_answer_is_safe_in_a_browser(gateway: Any, path: str) -> Non
 
 async def test_the_documentation_page_still_works(gateway: Any) -> None:
     assert "content-security-policy" not in (await gateway.client.get("/docs")).headers
+
+
+async def test_the_playground_runs_no_script_but_its_own(gateway: Any) -> None:
+    answer = await gateway.client.get("/")
+    policy = dict(
+        each.split(" ", 1) for each in answer.headers["content-security-policy"].split("; ")
+    )
+    nothing = {"default-src", "base-uri", "form-action", "frame-ancestors", "trusted-types"}
+    assert {name for name, value in policy.items() if value == "'none'"} == nothing
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert "unsafe" not in answer.headers["content-security-policy"]
+    # So that it works under this policy: no inline script, no handlers.
+    assert not re.findall(
+        r"<script(?![^>]* src=\"playground/)|<style|\son\w+=|\sstyle=", answer.text
+    )
+
+
+@pytest.mark.parametrize("name", ["../rest/app.py", "%2e%2e/rest/app.py", "..%2frest%2fapp.py"])
+async def test_the_playground_hands_out_no_file_but_its_own(gateway: Any, name: str) -> None:
+    assert (await gateway.client.get(f"/playground/{name}")).status_code == 404
 
 
 async def test_no_page_of_another_origin_is_let_in_by_default(gateway: Any) -> None:

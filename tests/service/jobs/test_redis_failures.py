@@ -23,9 +23,10 @@ from service.domain import (
     JobStarted,
     JobState,
 )
+from service.engine.fake_engine import FAKE_CARD
 from service.errors import QueueFull, QueueUnavailable
 from service.jobs.keys import Keys
-from service.jobs.queue import IdempotencyKey, QueueLimits, WorkerStatus
+from service.jobs.queue import Attendee, IdempotencyKey, QueueLimits, WorkerStatus
 from service.jobs.redis_connection import connect
 from service.jobs.redis_queue import RedisQueue
 from service.stack.redis_server import RedisServer, start_redis
@@ -35,6 +36,7 @@ BAND = BandCompleted(
     image_index=0, band=0, token_digest="t", seconds=0.1, batch_size=1, preview=None
 )
 ONCE = IdempotencyKey(key="k", fingerprint="f")
+CALLER = Attendee(id="gateway", seconds=60)
 STATUS = WorkerStatus(worker_id="w", model="fake", engine="fake", engine_ready=True)
 
 
@@ -107,6 +109,15 @@ async def test_every_verb_says_that_the_queue_is_away_within_about_a_second(
         queue.depth,
         queue.models,
         queue.workers,
+        queue.memory,
+        queue.census,
+        lambda: queue.submitted(ONCE, tenant="acme"),
+        lambda: queue.count_request("acme", per_minute=60),
+        lambda: queue.attend([job.id], CALLER),
+        lambda: queue.leave(job.id, CALLER),
+        lambda: queue.fail_unserved(job.id),
+        lambda: queue.upload(job.id),
+        lambda: queue.register_model(FAKE_CARD),
         lambda: queue.heartbeat(STATUS, ttl_seconds=1),
         lambda: queue.fail_late("fake"),
         lambda: queue.sign_off("w"),
@@ -235,7 +246,9 @@ async def test_every_key_of_an_ended_job_expires_and_the_rest_is_bounded(
         else:
             await queue.finish(lease, JobCompleted())
     await asyncio.sleep(0.5)
-    assert [key async for key in client.scan_iter(match=f"{name}*", count=1000)] == []
+    left = [key.decode() async for key in client.scan_iter(match=f"{name}*", count=1000)]
+    assert left == [Keys(prefix=name).taken("w")]  # whatever it took, for as long as a lease
+    assert 0 < await client.pttl(left[0]) <= 1000 * limits.lease_seconds
     await queue.close()
 
 

@@ -16,7 +16,7 @@ from service.domain import PRIORITIES, BandCompleted, Event, JobCompleted, is_te
 from service.errors import ServiceError
 from service.jobs.keys import GROUP, Keys
 from service.jobs.memory_queue import MemoryQueue
-from service.jobs.queue import Backlog, IdempotencyKey, JobQueue, Lease, QueueLimits
+from service.jobs.queue import Attendee, Backlog, IdempotencyKey, JobQueue, Lease, QueueLimits
 from service.jobs.redis_connection import connect
 from service.jobs.redis_queue import RedisQueue
 from service.stack.redis_server import RedisServer
@@ -33,16 +33,17 @@ LIMITS = QueueLimits(
     max_depth=4,
     max_attempts=3,
 )
+CALLER = Attendee(id="gateway", seconds=1e8)
 PICK = st.integers(min_value=0, max_value=3)
 PRIORITY = st.sampled_from(PRIORITIES)
 BAND = st.integers(min_value=0, max_value=3)
 OPERATIONS = st.one_of(
-    st.tuples(st.just("submit"), PRIORITY),
+    st.tuples(st.just("submit"), PRIORITY, st.booleans()),
     st.tuples(st.just("submit_once"), PICK, st.sampled_from([0, 0, 1])),
     st.tuples(st.just("lease"), st.integers(min_value=1, max_value=3), st.sampled_from("aab")),
     st.tuples(st.just("lapse")),
     st.tuples(st.sampled_from(["retry", "drop"]), PICK),
-    st.tuples(st.sampled_from(["renew", "finish", "hand_back", "cancel"]), PICK),
+    st.tuples(st.sampled_from(["renew", "finish", "hand_back", "cancel", "unserved"]), PICK),
     st.tuples(st.just("publish"), PICK, st.integers(min_value=0, max_value=1), BAND),
 )
 
@@ -66,7 +67,12 @@ class Side:
         if verb == "submit":
             upload = str(len(self.jobs)).encode()
             request = request_of(priority=arguments[0], keep_bands=1)
-            job = await self.queue.submit(request, upload=upload, footprint=len(self.jobs))
+            job = await self.queue.submit(
+                request,
+                upload=upload,
+                footprint=len(self.jobs),
+                attendee=CALLER if arguments[1] else None,
+            )
             self.jobs.append(job.id)
             return len(self.jobs)
         if verb in ("retry", "drop"):
@@ -87,7 +93,9 @@ class Side:
             return [(self.jobs.index(x.job.id), x.epoch, x.job.attempts) for x in leases]
         if verb == "upload":
             return await self.queue.upload(self.jobs[arguments[0]])
-        if verb == "cancel" and self.jobs:
+        if verb == "unserved" and self.jobs:
+            await self.queue.fail_unserved(self._picked(self.jobs, arguments[0]))
+        elif verb == "cancel" and self.jobs:
             await self.queue.cancel(self._picked(self.jobs, arguments[0]))
         elif self.leases:
             return await self._write(verb, self._picked(self.leases, arguments[0]), arguments[1:])
