@@ -260,6 +260,7 @@ IMAGENET_256 = TokenizerConfig(
     patch_side=1,
     num_res_blocks=2,
     attention=True,
+    preview_channels=256,
 )
 
 

@@ -9,8 +9,13 @@ Shape legend: M rows, I inputs, O outputs, B batch, C channels, H W grid.
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+
+Activation = Literal["none", "gelu"]
 
 LARGEST = 127
 """Of a weight: int8 is used symmetrically."""
@@ -54,8 +59,8 @@ class Int8Linear(Rounded):
         bias_O = linear.bias if bias_O is None else bias_O
         self._bias_O = bias_O.detach().clone()
 
-    def forward(self, x: Tensor) -> Tensor:
-        """In the dtype of `x`, float32 or bfloat16."""
+    def forward(self, x: Tensor, activation: Activation = "none") -> Tensor:
+        """In the dtype of `x`, float32 or bfloat16; GELU is the tanh approximation."""
         x_MI = x.reshape(-1, x.shape[-1])
         scale_M1 = (x_MI.abs().amax(-1, keepdim=True).float() / LARGEST).clamp_(min=SMALLEST_SCALE)
         # Adding a half, then cutting off, rounds: all that is rounded is above 0 by then.
@@ -66,6 +71,8 @@ class Int8Linear(Rounded):
             *(1.0, 0, x.dtype, "none", [], ""),
         )
         y_MO = torch.addcmul(self._bias_O.to(x.dtype), y_MO, scale_M1.to(x.dtype))
+        if activation == "gelu":
+            y_MO = F.gelu(y_MO, approximate="tanh")
         return y_MO.view(*x.shape[:-1], -1)
 
 

@@ -102,12 +102,14 @@ def _row(batch_size: int, name: str, first: float, second: float) -> tuple[str, 
 
 
 def _footer(values: dict[str, Any]) -> str:
-    machine, memory = values["machine"], values["memory"]
+    machine, memory, previews = values["machine"], values["memory"], values["previews"]
     megabytes = {name: f"{size / 1e6:,.0f} MB" for name, size in memory.items()}
     return (
         f"machine: {machine['threads']} threads, {machine['gflops']:,.0f} GFLOP/s, "
         f"{machine['gbytes_per_second']:.1f} GB/s\n"
         f"memory of {values['options']['model']}: weights {megabytes['weights']}, "
         f"cache {megabytes['cache']}, activations {megabytes['activations']}: "
-        f"{megabytes['total']} computed, {megabytes['grown']} measured"
+        f"{megabytes['total']} computed, {megabytes['grown']} measured\n"
+        f"previews of all bands add {previews['added']:.0%} to its image's time; the first comes "
+        f"after {previews['first']:.0%} of it"
     )

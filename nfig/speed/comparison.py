@@ -23,6 +23,7 @@ from nfig.speed.clock import Times, measure_in_turn
 from nfig.speed.contenders import Contender, EngineContender, time_images
 from nfig.speed.machine import MachineLimits, measure_limits
 from nfig.speed.memory import MemoryBudget, memory_budget, peak_bytes
+from nfig.speed.previews import PreviewCost, measure_previews
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +108,8 @@ class Comparison:
     results: Sequence[SideBySide]
     budget: MemoryBudget
     """Of the first model, at the largest batch."""
+    previews: PreviewCost
+    """Of the first model, at the first batch size."""
     grown_bytes: int
     """By how much the process' peak grew for the first model, measured before the second came."""
 
@@ -128,6 +131,7 @@ class Comparison:
                 "total": self.budget.total,
                 "grown": self.grown_bytes,
             },
+            "previews": asdict(self.previews),
             "results": [each.to_dict() for each in self.results],
         }
 
@@ -144,10 +148,16 @@ def compare(options: BenchOptions) -> Comparison:
     time_images(first, largest)
     grown = peak_bytes(device) - before
     budget = memory_budget(first.model, first_config, batch_size=largest, dtype=dtype)
+    previews = measure_previews(first, options.batch_sizes[0], repetitions=options.repetitions)
     second = contender_of(options.baseline, second_config, device=device, dtype=options.dtype)
     results = [_side_by_side(size, first, second, options) for size in options.batch_sizes]
     return Comparison(
-        options=options, limits=limits, results=results, budget=budget, grown_bytes=grown
+        options=options,
+        limits=limits,
+        results=results,
+        budget=budget,
+        previews=previews,
+        grown_bytes=grown,
     )
 
 

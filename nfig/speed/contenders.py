@@ -72,6 +72,11 @@ class EngineContender:
     def decode(self, canvas_BCHW: Tensor) -> Tensor:
         return self.model.tokenizer.decode_canvas(canvas_BCHW)
 
+    @torch.no_grad()
+    def preview(self, band: int, canvas_BCHW: Tensor) -> Tensor:
+        """Pixels of the canvas after a band; of the last one the image's."""
+        return self.model.tokenizer.preview(band, canvas_BCHW)
+
 
 class PublishedContender:
     """VAR as its authors run it: in 16 bits by automatic casts around weights in float32."""

@@ -46,7 +46,9 @@ def baseline_config(config: ModelConfig) -> ModelConfig:
         top_p=TOP_P,
     )
     preset = PRESETS.get(f"var-d{depth}")
-    if preset is not None and (preset.transformer, preset.tokenizer) == (transformer, tokenizer):
-        return preset
+    if preset is not None:
+        preset_tokenizer = replace(preset.tokenizer, preview_channels=0)
+        if (preset.transformer, preset_tokenizer) == (transformer, tokenizer):
+            return preset
     name = f"{config.name}-var-d{depth}"
     return ModelConfig(name=name, tokenizer=tokenizer, transformer=transformer, sampling=sampling)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import uuid
 from collections import Counter
 from collections.abc import AsyncGenerator
@@ -36,11 +37,15 @@ class Attendance:
         """How many wait for each job."""
         self._renewing: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[None]] = set()
+        self._said_at = self._lapsed_at = -math.inf
+        """When the queue was last told, and when it had last not been for too long; on the loop's
+        clock."""
 
     def enter(self, job_id: str) -> None:
         """One more waits for the job, which this gateway attends already."""
         self._waiting[job_id] += 1
         if self._renewing is None or self._renewing.done():
+            self._said_at = _now()
             self._renewing = asyncio.create_task(self._renew(), context=Context())
 
     def leave(self, job_id: str, *, ended: bool) -> None:
@@ -51,6 +56,10 @@ class Attendance:
         del self._waiting[job_id]
         if not ended:
             self.disown(job_id)
+
+    def has_lapsed_since(self, moment: float) -> bool:
+        """Whether the queue may have taken those who have waited here since then for gone."""
+        return self._lapsed_at > moment or _now() - self._said_at > self.attendee.seconds
 
     def disown(self, job_id: str) -> None:
         """Nobody here waits for the job, nor will."""
@@ -83,14 +92,20 @@ class Attendance:
     async def _renew(self) -> None:
         while self._waiting:
             await asyncio.sleep(self.attendee.seconds / RENEWALS_PER_LEASE)
-            await self._attend(list(self._waiting))
+            if await self._attend(list(self._waiting)):
+                now = _now()
+                if now - self._said_at > self.attendee.seconds:
+                    self._lapsed_at = now
+                self._said_at = now
 
-    async def _attend(self, job_ids: list[str]) -> None:
+    async def _attend(self, job_ids: list[str]) -> bool:
         try:
             call = self._queue.attend(job_ids, self.attendee)
             await answered_within(self._timeout_seconds, call)
+            return True
         except ServiceError as error:
             logger.warning("%d jobs could not be attended: %s", len(job_ids), error)
+            return False
 
     async def _leave(self, job_id: str) -> None:
         try:
@@ -99,3 +114,7 @@ class Attendance:
         except ServiceError as error:
             # Our word for it lapses.
             logger.warning("job %s could not be left: %s", job_id, error)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

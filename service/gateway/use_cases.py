@@ -125,7 +125,7 @@ class ImageGeneration:
         iterates: it is left when the iteration is given up before its end, and so cancelled
         unless somebody else watches it.
         """
-        job = accepted.job
+        job, since = accepted.job, asyncio.get_running_loop().time()
         ended = seen_preview = False
         self._following += 1
         self._attendance.enter(job.id)
@@ -136,7 +136,7 @@ class ImageGeneration:
                 band_seconds: defaultdict[int, list[float]] = defaultdict(list)
                 async for logged in log:
                     ended = is_terminal(logged.event)
-                    _raise_failure(logged.event)
+                    self._raise_failure(logged.event, since=since)
                     shown = await self._shown(job, logged, band_seconds)
                     if isinstance(shown, Preview) and not seen_preview:
                         seen_preview = True
@@ -252,9 +252,12 @@ class ImageGeneration:
             self._attendance.disown(accepting.result().job.id)
         self._accepting.discard(accepting)
 
-
-def _raise_failure(event: Event) -> None:
-    if isinstance(event, JobFailed):
-        raise from_code(event.code, event.message)
-    if isinstance(event, JobCancelled):
-        raise JobCancelledError("the job was cancelled before its images were drawn")
+    def _raise_failure(self, event: Event, *, since: float) -> None:
+        if isinstance(event, JobFailed):
+            raise from_code(event.code, event.message)
+        if isinstance(event, JobCancelled):
+            if self._attendance.has_lapsed_since(since):
+                # Nobody cancelled it: its caller waits, and could not be spoken for.
+                text = "the queue was out of reach for so long that the job was given up"
+                raise QueueUnavailable(text, retry_after_s=1.0)
+            raise JobCancelledError("the job was cancelled before its images were drawn")

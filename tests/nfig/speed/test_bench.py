@@ -52,6 +52,9 @@ def test_the_file_holds_the_speedup_in_all_and_per_band(
         assert len(first["seconds_per_band"]) == CONFIG.tokenizer.num_bands
     assert values["machine"]["gflops"] > 0 < values["machine"]["gbytes_per_second"]
     assert values["memory"]["total"] > values["memory"]["weights"] > 0
+    assert values["previews"]["added"] > -1
+    assert 0 < values["previews"]["first"] < 1 + values["previews"]["added"]
+    assert "previews" in output
     assert "speedup" in output
     assert "computed" in output
 

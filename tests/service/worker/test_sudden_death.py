@@ -7,7 +7,6 @@ import uuid
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
-from typing import Any
 
 import pytest
 
@@ -15,9 +14,9 @@ from service.domain import BandCompleted, ImageCompleted, JobCompleted, LoggedEv
 from service.jobs.queue import QueueLimits
 from service.jobs.redis_connection import connect
 from service.jobs.redis_queue import RedisQueue
-from service.jobs.redis_scripts import Script
 from service.stack.redis_server import RedisServer
 from tests.in_process_worker import working
+from tests.mortal_queue import Mortal
 from tests.queue_calls import log_of
 from tests.requests import request_of
 
@@ -25,35 +24,6 @@ IMAGES = 2
 PUBLISHED = IMAGES * (5 + 1)
 STEPS = [("lease", 0), *(("publish", number) for number in range(PUBLISHED)), ("finish", 0)]
 LIMITS = QueueLimits(lease_seconds=0.5)
-
-
-class Mortal(RedisQueue):
-    """The queue of a process that dies at one of its commands: before Redis has carried it out, or
-    before it has heard of that. It may come back to life, and then go on where it was."""
-
-    def kill_at(self, script: str, number: int, *, carried_out: bool) -> None:
-        self.died, self.lives_again = asyncio.Event(), asyncio.Event()
-        step: Script = getattr(self._scripts, script)
-        batches, left = step._batches, number
-        execute = batches.execute
-
-        async def mortal(*words: Any) -> Any:
-            nonlocal left
-            dies = words[1] == step._digest and left == 0
-            left -= words[1] == step._digest
-            if not dies:
-                await self._life()
-                return await execute(*words)
-            answer = await execute(*words) if carried_out else None
-            self.died.set()
-            await self._life()
-            return answer if carried_out else await execute(*words)
-
-        batches.execute = mortal  # type: ignore[method-assign]
-
-    async def _life(self) -> None:
-        if self.died.is_set():
-            await self.lives_again.wait()
 
 
 @dataclass(frozen=True)
