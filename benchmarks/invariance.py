@@ -143,9 +143,16 @@ def plainly(
     with ExitStack() as stack:
         for module in _LINEAR:
             name = f"nfig.transformer.{module}.steady_linear"
-            stack.enter_context(patch(name, F.linear))
+            stack.enter_context(patch(name, _plain_linear))
         for step in generate(served.model, generations, is_alive=is_alive):
             yield list(step.tokens_Bl.cpu().numpy())
+
+
+def _plain_linear(
+    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, activation: str = "none"
+) -> torch.Tensor:
+    y = F.linear(x, weight, bias)
+    return F.gelu(y, approximate="tanh") if activation == "gelu" else y
 
 
 def _timed(served: ServedModel, batch: Batch, draw: Draw) -> tuple[list[Tokens], float]:

@@ -1,8 +1,8 @@
 """A model in 16 bits, where that is faster and changes no token's meaning.
 
 Blocks and decoder go to 16 bits. The codebook and the canvas stay in float32, because bands are
-summed there; so does the head, because sampling lives on small differences between logits.
-
+summed there; so does the head, because sampling lives on small differences between logits. On a CPU
+weights are also laid out once as its matrix products read them, see docs/decisions/0012.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import torch
 
 from nfig.model import NFIGModel
+from nfig.tokenizer.layers import fold_upsampling
+from nfig.transformer.linear import SteadyLinear
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 
@@ -22,12 +24,17 @@ def dtype_named(name: str) -> torch.dtype:
 
 
 def to_precision(model: NFIGModel, name: str) -> NFIGModel:
-    """Changes the model in place and returns it."""
+    """Changes the model in place, where it will draw, and returns it: from now on it only draws."""
     dtype = dtype_named(name)
     transformer, tokenizer = model.transformer, model.tokenizer
     transformer.to(dtype)
     transformer.head.to(torch.float32)
+    fold_upsampling(tokenizer.decoder.layers)
     tokenizer.decoder.to(dtype)
     if tokenizer.preview_decoder is not None:
+        fold_upsampling(tokenizer.preview_decoder.layers)
         tokenizer.preview_decoder.layers.to(dtype)
+    for module in transformer.modules():
+        if isinstance(module, SteadyLinear):
+            module.pack()
     return model

@@ -51,19 +51,25 @@ def gumbel_noise(
     Integer arithmetic, which wraps around alike on every device, makes the uniform numbers; only
     the two logarithms may differ between devices, in the last bit.
     """
-    counter_lV = torch.arange(1, num_tokens * codebook_size + 1, device=device)
-    keys_B1 = torch.tensor(keys, dtype=torch.int64, device=device).unsqueeze(1)
-    bits = keys_B1 + counter_lV * _STEP
-    bits = (bits ^ _shift_right(bits, 30)) * _FIRST_FACTOR
-    bits = (bits ^ _shift_right(bits, 27)) * _SECOND_FACTOR
-    bits = _shift_right(bits ^ _shift_right(bits, 31), 64 - _UNIFORM_BITS)
-    uniform = (bits.to(torch.float32) + 0.5) * 2.0**-_UNIFORM_BITS
-    return uniform.log_().neg_().log_().neg_().view(len(keys), num_tokens, codebook_size)
+    count = num_tokens * codebook_size
+    steps = torch.arange(1, count + 1, device=device).mul_(_STEP)
+    noise_BX = torch.empty(len(keys), count, dtype=torch.float32, device=device)
+    # Row by row and in place: new memory costs more than the arithmetic on a million numbers.
+    bits, shifted = torch.empty_like(steps), torch.empty_like(steps)
+    for key, noise in zip(keys, noise_BX, strict=True):
+        torch.add(steps, key, out=bits)
+        bits.bitwise_xor_(_shift_right(bits, 30, shifted)).mul_(_FIRST_FACTOR)
+        bits.bitwise_xor_(_shift_right(bits, 27, shifted)).mul_(_SECOND_FACTOR)
+        bits.bitwise_xor_(_shift_right(bits, 31, shifted))
+        noise.copy_(_shift_right(bits, 64 - _UNIFORM_BITS, shifted))
+        noise.add_(0.5).mul_(2.0**-_UNIFORM_BITS).log_().neg_().log_().neg_()
+    return noise_BX.view(len(keys), num_tokens, codebook_size)
 
 
-def _shift_right(bits: Tensor, count: int) -> Tensor:
-    """Logical shift: torch's own copies the sign bit of int64."""
-    return (bits >> count) & ((1 << (64 - count)) - 1)
+def _shift_right(bits: Tensor, count: int, out: Tensor) -> Tensor:
+    """Logical shift into `out`: torch's own copies the sign bit of int64."""
+    torch.bitwise_right_shift(bits, count, out=out)
+    return out.bitwise_and_((1 << (64 - count)) - 1)
 
 
 def draw_tokens(logits_BlV: Tensor, noise_BlV: Tensor, choices: Sequence[TokenChoice]) -> Tensor:
@@ -87,10 +93,12 @@ def keep_top_k(logits_BlV: Tensor, top_k: Sequence[int]) -> Tensor:
     if not rows:
         return logits_BlV
     chosen_blV = logits_BlV[rows]
-    largest = chosen_blV.topk(max(top_k[row] for row in rows), dim=-1).values
-    ranks_b11 = torch.tensor([top_k[row] - 1 for row in rows], device=logits_BlV.device)
-    ranks_bl1 = ranks_b11.view(-1, 1, 1).expand(-1, logits_BlV.shape[1], 1)
-    return _replace(logits_BlV, rows, _cut(chosen_blV, largest.gather(-1, ranks_bl1)))
+    largest = [
+        logits_lV.topk(top_k[row], dim=-1, sorted=False).values
+        for row, logits_lV in zip(rows, chosen_blV, strict=True)
+    ]
+    smallest_bl1 = torch.stack([values_lk.amin(-1, keepdim=True) for values_lk in largest])
+    return _replace(logits_BlV, rows, _cut(chosen_blV, smallest_bl1))
 
 
 def keep_top_p(logits_BlV: Tensor, top_p: Sequence[float]) -> Tensor:

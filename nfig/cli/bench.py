@@ -104,9 +104,14 @@ def _row(batch_size: int, name: str, first: float, second: float) -> tuple[str, 
 def _footer(values: dict[str, Any]) -> str:
     machine, memory, previews = values["machine"], values["memory"], values["previews"]
     megabytes = {name: f"{size / 1e6:,.0f} MB" for name, size in memory.items()}
+    shares = [
+        f"{result['transformer']['of_matmul_rate']:.0%} at batch {result['batch_size']}"
+        for result in values["results"]
+    ]
     return (
         f"machine: {machine['threads']} threads, {machine['gflops']:,.0f} GFLOP/s, "
         f"{machine['gbytes_per_second']:.1f} GB/s\n"
+        f"transformer of {values['options']['model']}, share of that rate: {', '.join(shares)}\n"
         f"memory of {values['options']['model']}: weights {megabytes['weights']}, "
         f"cache {megabytes['cache']}, activations {megabytes['activations']}: "
         f"{megabytes['total']} computed, {megabytes['grown']} measured\n"

@@ -24,6 +24,7 @@ from nfig.speed.contenders import Contender, EngineContender, time_images
 from nfig.speed.machine import MachineLimits, measure_limits
 from nfig.speed.memory import MemoryBudget, memory_budget, peak_bytes
 from nfig.speed.previews import PreviewCost, measure_previews
+from nfig.speed.utilisation import time_transformer, transformer_flops
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,6 +63,10 @@ class SideBySide:
     batch_size: int
     first: Times
     second: Times
+    transformer: Times
+    """The first model's transformer by itself."""
+    transformer_gflops: float
+    """Its matrix products per second of that time."""
 
     @property
     def speedup(self) -> float:
@@ -77,7 +82,7 @@ class SideBySide:
     @property
     def disturbed(self) -> bool:
         """Whether the machine was too busy for the figures to be kept."""
-        return self.first.disturbed or self.second.disturbed
+        return self.first.disturbed or self.second.disturbed or self.transformer.disturbed
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -87,6 +92,11 @@ class SideBySide:
             "speedup_per_band": self.speedup_per_band,
             "first": _side(self.first, self.batch_size),
             "second": _side(self.second, self.batch_size),
+            "transformer": {
+                "seconds": self.transformer.total,
+                "seconds_per_band": self.transformer.parts,
+                "gflops": self.transformer_gflops,
+            },
         }
 
 
@@ -132,8 +142,13 @@ class Comparison:
                 "grown": self.grown_bytes,
             },
             "previews": asdict(self.previews),
-            "results": [each.to_dict() for each in self.results],
+            "results": [self._result(each) for each in self.results],
         }
+
+    def _result(self, result: SideBySide) -> dict[str, Any]:
+        values = result.to_dict()
+        values["transformer"]["of_matmul_rate"] = result.transformer_gflops / self.limits.gflops
+        return values
 
 
 def compare(options: BenchOptions) -> Comparison:
@@ -162,8 +177,19 @@ def compare(options: BenchOptions) -> Comparison:
 
 
 def _side_by_side(
-    batch_size: int, first: Contender, second: Contender, options: BenchOptions
+    batch_size: int, first: EngineContender, second: Contender, options: BenchOptions
 ) -> SideBySide:
-    runs = [partial(time_images, each, batch_size) for each in (first, second)]
+    runs = [
+        partial(time_images, first, batch_size),
+        partial(time_images, second, batch_size),
+        partial(time_transformer, first.model, batch_size),
+    ]
     times = measure_in_turn(runs, limit=options.repetitions)
-    return SideBySide(batch_size=batch_size, first=times[0], second=times[1])
+    flops = transformer_flops(first.config, batch_size=batch_size)
+    return SideBySide(
+        batch_size=batch_size,
+        first=times[0],
+        second=times[1],
+        transformer=times[2],
+        transformer_gflops=flops / times[2].total / 1e9,
+    )

@@ -34,6 +34,16 @@ def modulate(x_BlD: Tensor, *, scale_B1D: Tensor, shift_B1D: Tensor) -> Tensor:
     return torch.addcmul(shift_B1D, normal_BlD, scale_B1D + 1)
 
 
+def attend(q_BNlE: Tensor, k_BNtE: Tensor, v_BNtE: Tensor, *, mask_lt: Tensor | None) -> Tensor:
+    """Softmax attention of queries that are scaled already: (B, N, l, E)."""
+    if mask_lt is not None or q_BNlE.device.type != "cpu" or q_BNlE.dtype is not torch.bfloat16:
+        return F.scaled_dot_product_attention(q_BNlE, k_BNtE, v_BNtE, attn_mask=mask_lt, scale=1.0)
+    # PyTorch's fused kernel takes many small products, where the CPU is far from its rate. A row
+    # at a time: its scores stay in the cache, and its bits do not depend on the others.
+    rows = zip(q_BNlE, k_BNtE, v_BNtE, strict=True)
+    return torch.stack([torch.bmm(torch.bmm(q, k.mT).softmax(-1), v) for q, k, v in rows])
+
+
 class Attention(nn.Module):
     """Multi-head attention over cosine similarities with a learned scale per head."""
 
@@ -58,9 +68,7 @@ class Attention(nn.Module):
         keys = F.normalize(keys, dim=-1).to(values.dtype)
         if remember is not None:
             keys, values = remember(keys, values)
-        attended_BNlE = F.scaled_dot_product_attention(
-            queries, keys, values, attn_mask=mask_lt, scale=1.0
-        )
+        attended_BNlE = attend(queries, keys, values, mask_lt=mask_lt)
         out: Tensor = self.project(attended_BNlE.transpose(1, 2).flatten(2))
         return out
 
@@ -119,6 +127,6 @@ class Block(nn.Module):
         branch = self.attention(branch, mask_lt=mask_lt, remember=remember)
         x_BlD = x_BlD + self.drop_path(branch * gate_a)
         branch = modulate(x_BlD, scale_B1D=scale_m, shift_B1D=shift_m)
-        branch = self.contract(F.gelu(self.expand(branch), approximate="tanh"))
+        branch = self.contract(self.expand(branch, "gelu"))
         x_BlD = x_BlD + self.drop_path(branch * gate_m)
         return x_BlD

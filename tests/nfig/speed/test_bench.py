@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 from typer.testing import CliRunner
 
 from nfig.cli import app
@@ -15,6 +17,7 @@ from nfig.config import PRESETS
 from nfig.model import NFIGModel
 from nfig.precision import to_precision
 from nfig.speed.memory import memory_budget
+from nfig.speed.utilisation import time_transformer, transformer_flops
 from tests.nfig.speed.test_published_var import CONFIG
 
 
@@ -50,6 +53,9 @@ def test_the_file_holds_the_speedup_in_all_and_per_band(
         assert each["speedup"] == pytest.approx(second["seconds"] / first["seconds"])
         assert first["images_per_second"] == pytest.approx(each["batch_size"] / first["seconds"])
         assert len(first["seconds_per_band"]) == CONFIG.tokenizer.num_bands
+        transformer, rate = each["transformer"], values["machine"]["gflops"]
+        assert len(transformer["seconds_per_band"]) == CONFIG.tokenizer.num_bands
+        assert transformer["of_matmul_rate"] == pytest.approx(transformer["gflops"] / rate)
     assert values["machine"]["gflops"] > 0 < values["machine"]["gbytes_per_second"]
     assert values["memory"]["total"] > values["memory"]["weights"] > 0
     assert values["previews"]["added"] > -1
@@ -57,6 +63,7 @@ def test_the_file_holds_the_speedup_in_all_and_per_band(
     assert "previews" in output
     assert "speedup" in output
     assert "computed" in output
+    assert "at batch 2" in output
 
 
 def test_the_first_can_draw_fast() -> None:
@@ -84,6 +91,17 @@ def test_a_bad_option_is_named(arguments: str, named: str) -> None:
     code, output = run(*arguments.split())
     assert code == 2
     assert named in output
+
+
+def test_the_transformers_products_are_counted_as_pytorch_counts_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # No rows of zeros, and attention in products that PyTorch's counter knows.
+    monkeypatch.setattr("nfig.transformer.linear.F.pad", lambda x, _: x)
+    model = NFIGModel(CONFIG).eval()
+    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
+        time_transformer(model, batch_size=2)
+    assert counter.get_total_flops() == transformer_flops(CONFIG, batch_size=2)
 
 
 def test_half_precision_halves_what_is_held_and_keeps_what_sums_and_samples() -> None:
