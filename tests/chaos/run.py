@@ -154,7 +154,9 @@ async def _audit(stack: ChaosStack, clients: Clients) -> None:
                     await asyncio.sleep(0.2)
     finally:
         await redis.aclose()
-    async with httpx.AsyncClient(base_url=stack.urls[0], timeout=30) as http:
+    # Between two jobs a kept connection may be closed by the gateway, just as it is used again.
+    fresh = httpx.Limits(max_keepalive_connections=0)
+    async with httpx.AsyncClient(base_url=stack.urls[0], timeout=30, limits=fresh) as http:
         jobs = await _stored(stack)
         for first in range(0, len(jobs), AUDITED_AT_ONCE):
             some = jobs[first : first + AUDITED_AT_ONCE]
