@@ -8,12 +8,12 @@ from typing import Self
 import numpy as np
 
 from benchmarks.drawers import CHECKPOINT
-from nfig.export.contract import BATCH_SIZES
 from nfig.export.served_model import ServedModel
 from nfig.generation import Generation
 from service.engine.engine import Pixels
 
-__all__ = ["BATCH_SIZES", "EngineAlone"]
+BATCH_SIZES = (1, 2, 4, 8, 16)
+"""Those that are tried; one of them is the best."""
 
 
 class EngineAlone:

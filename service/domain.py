@@ -67,7 +67,7 @@ class ModelCard:
     top_k: int
     top_p: float
     temperature: float
-    batch_sizes: tuple[int, ...] = (1, 2, 4, 8, 16)
+    batch_sizes: tuple[int, ...] = (1, 2, 3, 4, 6, 8, 10, 12, 16)
     """The padded batch sizes that engines run."""
 
     @property

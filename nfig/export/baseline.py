@@ -6,10 +6,12 @@ is as good as none: speed is compared with like, or not at all.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -17,6 +19,7 @@ from typing import Any, Self
 import torch
 
 from nfig.export.contract import BASELINES, BATCH_SIZES
+from nfig.export.cores import Cores
 
 FILE = "baseline.json"
 
@@ -32,16 +35,19 @@ class Place:
     device: str
     dtype: str
     threads: int
+    lone_threads: int
+    """Of a batch of one row."""
 
     @classmethod
-    def here(cls, *, digest: str, device: torch.device, dtype: torch.dtype) -> Self:
+    def here(cls, *, digest: str, device: torch.device, dtype: torch.dtype, cores: Cores) -> Self:
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         return cls(
             digest=digest,
             host=f"{platform.node()}, {os.cpu_count()} x {_processor()}",
             device=name,
             dtype=str(dtype).removeprefix("torch."),
-            threads=torch.get_num_threads(),
+            threads=cores.share,
+            lone_threads=cores.lone,
         )
 
 
@@ -116,6 +122,17 @@ def write_baseline(folder: Path, baseline: Baseline) -> None:
     partial = folder / f".{FILE}.partial"
     partial.write_text(json.dumps(baseline.to_json(), indent=2) + "\n", encoding="utf-8")
     os.replace(partial, folder / FILE)
+
+
+@contextmanager
+def measuring(folder: Path) -> Iterator[None]:
+    """Waits for whoever else measures for this folder: another instance of the same model."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
 
 
 def _processor() -> str:

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-BATCH_SIZES = (1, 2, 4, 8, 16)
-"""Batches of the transformer are padded to one of these."""
+BATCH_SIZES = (1, 2, 3, 4, 6, 8, 10, 12, 16)
+"""Batches of the transformer are padded to one of these: on a CPU a row of padding costs as much as
+any other, and of powers of two alone a third of all rows was padding."""
 
 
 BASELINES = ("as_published", "same_code")
@@ -66,7 +67,7 @@ TRANSFORMER = ModelContract(
         # (L,): the tokens of the first bands where they are given, then -1.
         TensorSpec(name="kept", dtype="TYPE_INT32", dims=(-1,)),
     ),
-    # One response per band, then an empty final one.
+    # One response per band; the last one is also the final one.
     outputs=(
         _scalar("band", "TYPE_INT32"),
         TensorSpec(name="tokens", dtype="TYPE_INT32", dims=(-1,)),  # (l,)

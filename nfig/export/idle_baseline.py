@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
-from nfig.export.baseline import Baseline, write_baseline
+from nfig.export.baseline import Baseline, Place, measuring, read_baseline, write_baseline
 from nfig.export.contract import BATCH_SIZES
 from nfig.export.quiet import NeverQuiet, Quiet
 from nfig.export.served_model import ServedModel, place_of
 from nfig.precision import DTYPES
-from nfig.speed import DisturbedError, measure_baselines
+from nfig.speed import BaselineReport, DisturbedError, measure_baselines
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +50,8 @@ class IdleBaseline:
     def _try(self) -> bool:
         """True if no other try is wanted."""
         try:
-            baseline = self._measured()
+            with measuring(self._folder):
+                baseline = self._kept() or self._measured()
         except DisturbedError as error:
             logger.warning("the baseline is not measured yet: %s", error)
             return False
@@ -58,27 +60,47 @@ class IdleBaseline:
         except Exception:  # drawing goes on without it, whatever it is
             logger.exception("the baseline cannot be measured")
             return True
+        self._served.baseline = baseline
+        return True
+
+    def _kept(self) -> Baseline | None:
+        """What another instance of the model has measured meanwhile."""
+        served = self._served
+        try:
+            return read_baseline(
+                self._folder, here=place_of(served), num_bands=served.model.num_bands
+            )
+        except ValueError:  # it was told when the model was loaded
+            return None
+
+    def _measured(self) -> Baseline:
+        """With as many threads as rows of that number get; written for the next start."""
+        place, sizes = place_of(self._served), BATCH_SIZES
+        lone, others = self._report(sizes[:1], place), self._report(sizes[1:], place)
+        baseline = Baseline(
+            place=place,
+            date=others.date,
+            models={name: each.model for name, each in others.baselines.items()},
+            seconds={
+                name: {**lone.baselines[name].seconds, **each.seconds}
+                for name, each in others.baselines.items()
+            },
+        )
         try:
             write_baseline(self._folder, baseline)
         except OSError as error:
             logger.warning("the baseline is measured again at the next start: %s", error)
-        self._served.baseline = baseline
-        return True
+        return baseline
 
-    def _measured(self) -> Baseline:
-        served, place = self._served, place_of(self._served)
-        report = measure_baselines(
+    def _report(self, batch_sizes: Sequence[int], place: Place) -> BaselineReport:
+        served = self._served
+        served.cores.use_for(batch_sizes[0])
+        return measure_baselines(
             served.config,
             digest=served.digest,
-            batch_sizes=BATCH_SIZES,
+            batch_sizes=batch_sizes,
             device=str(served.model.device),
             dtype=next(name for name, dtype in DTYPES.items() if str(dtype).endswith(place.dtype)),
             quiet=self._quiet.wait,
             disturbed=self._quiet.disturbed,
-        )
-        return Baseline(
-            place=place,
-            date=report.date,
-            models={name: each.model for name, each in report.baselines.items()},
-            seconds={name: each.seconds for name, each in report.baselines.items()},
         )

@@ -1,7 +1,7 @@
 """One thread that owns a model and lets concurrent callers share its batches.
 
-Draws that arrive within a short window become one batch; a batch runs to its end, and between its
-bands the thread looks at who has left, encodes pictures and decodes canvases that wait, final
+Draws that arrive shortly after one another become one batch; a batch runs to its end, and between
+its bands the thread looks at who has left, encodes pictures and decodes canvases that wait, final
 images first. Only one forward pass runs at a time, so two never fight over the processor's cores.
 """
 
@@ -19,6 +19,9 @@ from service.engine.engine import Canvas, DrawnBand, Generation, Pixels, Tokens
 from service.errors import EngineUnavailable
 
 logger = logging.getLogger(__name__)
+
+LONGEST_WINDOWS = 5
+"""How many windows the first draw of a batch waits at most while others keep coming."""
 
 BatchStep = Sequence[DrawnBand | None]
 """One entry per row: its next band, or None once it has all the bands it asked for."""
@@ -47,6 +50,7 @@ class _Draw:
     generation: Generation
     loop: asyncio.AbstractEventLoop
     arrivals: asyncio.Queue[DrawnBand | Exception | None] = field(default_factory=asyncio.Queue)
+    came_at: float = field(default_factory=time.monotonic)
     wanted: bool = True
 
     def send(self, item: DrawnBand | Exception | None) -> None:
@@ -160,18 +164,25 @@ class Batcher:
             call.send(_closed())
 
     def _gather(self) -> list[_Draw]:
-        """The next batch of draws; empty if something else is to be done first."""
+        """The next batch of draws; empty if something else is to be done first, calls before all:
+        they end images, and meanwhile others may join."""
         with self._changed:
             self._changed.wait_for(lambda: self._closed or self._draws or self._calls_wait())
-            if not self._draws:
+            while not self._calls_wait() and (seconds := self._seconds_to_wait()) > 0:
+                self._changed.wait(seconds)
+            if self._calls_wait():
                 return []
-            end = time.monotonic() + self._window_seconds
-            while len(self._draws) < self._max_batch and not self._closed:
-                if not self._changed.wait(end - time.monotonic()):
-                    break
             wanted = [draw for draw in self._draws if draw.wanted]
             batch, self._draws = wanted[: self._max_batch], wanted[self._max_batch :]
             return batch
+
+    def _seconds_to_wait(self) -> float:
+        """Until no draw has come for a window, or the first one has waited for several."""
+        if self._closed or not 0 < len(self._draws) < self._max_batch:
+            return 0.0
+        calm = self._draws[-1].came_at + self._window_seconds
+        latest = self._draws[0].came_at + LONGEST_WINDOWS * self._window_seconds
+        return min(calm, latest) - time.monotonic()
 
     def _run_draws(self, draws: Sequence[_Draw]) -> None:
         def is_alive(row: int) -> bool:

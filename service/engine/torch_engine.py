@@ -45,11 +45,12 @@ class TorchEngine:
         checkpoint: Path,
         *,
         device: str = "cpu",
-        window_seconds: float = 0.005,
+        window_seconds: float = 0.004,
         metrics: Metrics | None = None,
         baseline: BaselineMode = "off",
     ) -> None:
-        """`checkpoint` is a folder. Draws that arrive within `window_seconds` share a batch.
+        """`checkpoint` is a folder. Draws that come within `window_seconds` of each other share a
+        batch.
 
         The latency of every executed band goes to `metrics`. `baseline` is when what speed is
         compared with is measured; it is kept in the checkpoint's folder, where that can be written.

@@ -1,6 +1,6 @@
 """Commands that come together travel together: one write and one read for all of them.
 
-With many callers at once a gateway spends less on each, and one caller waits no longer than alone.
+With many callers at once a process spends less on each, and one caller waits no longer than alone.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from redis.asyncio import Redis
+
+GATHER_SECONDS = 0.002
+"""How long a command waits for others while some are travelling, which says that there are many."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +34,9 @@ class RedisBatches:
         """As `Redis.execute_command`, and raises what it raises."""
         loop = asyncio.get_running_loop()
         command = _Command(words=words, answer=loop.create_future())
-        if not self._waiting:
+        if not self._waiting and self._travelling:
+            loop.call_later(GATHER_SECONDS, self._send)
+        elif not self._waiting:
             # After all that is ready to run now, and may have commands of its own.
             loop.call_soon(self._send)
         self._waiting.append(command)

@@ -34,5 +34,6 @@ def test_what_is_not_ours_is_known_by_name() -> None:
     assert {name for name in found if not name.startswith("NFIG_")} == {
         "GF_AUTH_ANONYMOUS_ENABLED",
         "GF_AUTH_ANONYMOUS_ORG_ROLE",
+        "OMP_NUM_THREADS",
         "REDISCLI_AUTH",
     }

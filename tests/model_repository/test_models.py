@@ -189,8 +189,8 @@ def test_the_responses_carry_the_tensors_of_the_contract(transformer: Any) -> No
     request = a_request()
     transformer.execute([request])
     dtypes = {"TYPE_FP32": "f4", "TYPE_INT32": "i4", "TYPE_FP64": "f8", "TYPE_STRING": "O"}
-    for response, _ in request.sender.sent[:-1]:
-        assert list(response.tensors) == [spec.name for spec in TRANSFORMER.outputs]
+    for response, _ in request.sender.sent:
+        assert sorted(response.tensors) == sorted(spec.name for spec in TRANSFORMER.outputs)
         for spec in TRANSFORMER.outputs:
             values = response.tensors[spec.name]
             assert values.dtype == np.dtype(dtypes[spec.dtype]), spec.name

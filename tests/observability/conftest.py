@@ -100,7 +100,7 @@ def take_any_time(model: Path) -> None:
     """A measurement is made of repetitions that agree, which on a machine that runs tests they
     hardly do; here it may be made of any."""
     text = model.read_text(encoding="utf-8")
-    imports = "import numpy as np\n"
+    imports = "import os\n"
     assert imports in text
     lax = f"import nfig.speed.clock\nnfig.speed.clock.TOLERANCE = 1000.0\n{imports}"
     model.write_text(text.replace(imports, lax, 1), encoding="utf-8")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from nfig.export.contract import BATCH_SIZES
 from tests.observability.conftest import Watched
 from tests.observability.prometheus_server import Prometheus
 
@@ -59,7 +60,7 @@ def test_the_baseline_is_what_tritons_model_has_measured_on_this_host(watched: W
     for info in infos:
         assert info["model"] == "tiny"
         assert info["baseline_model"] == "tiny-var-d4"
-        assert info["batch_sizes"] == "1,2,4,8,16"
+        assert info["batch_sizes"] == ",".join(map(str, BATCH_SIZES))
         assert [info[name] for name in ("date", "device", "dtype")] == [
             file[name] for name in ("date", "device", "dtype")
         ]

@@ -11,48 +11,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import triton_python_backend_utils as pb_utils
 
 from nfig.export.band_metrics import BandMetrics
-from nfig.export.contract import BASELINES, TRANSFORMER
+from nfig.export.callers import Audience, Caller, Values, values_of_band, values_of_row
 from nfig.export.exporter import verified_folder
-from nfig.export.generation_tensors import read_generation
 from nfig.export.idle_baseline import IdleBaseline
 from nfig.export.quiet import Quiet
-from nfig.export.served_model import ServedBand, ServedModel, ServedRow
+from nfig.export.served_model import ServedModel
 from nfig.generation import Generation
-
-
-class Caller:
-    """One request: who gets the bands of one row."""
-
-    def __init__(self, request: Any) -> None:
-        self.request = request
-        self.sender = request.get_response_sender()
-        self.open = True
-
-    def read(self, grid_sides: Sequence[int]) -> Generation:
-        """Raises ValueError that names the bad field."""
-        names = [spec.name for spec in TRANSFORMER.inputs]
-        read = pb_utils.get_input_tensor_by_name
-        tensors = {name: read(self.request, name).as_numpy() for name in names}
-        return read_generation(tensors, grid_sides)
-
-    def is_alive(self) -> bool:
-        if self.open and self.request.is_cancelled():
-            self.end()
-        return self.open
-
-    def send(self, tensors: Sequence[Any]) -> None:
-        self.sender.send(pb_utils.InferenceResponse(output_tensors=tensors))
-
-    def end(self, error: Any = None) -> None:
-        """Sends the final flag, which every request must get exactly once."""
-        if self.open:
-            self.open = False
-            response = error and pb_utils.InferenceResponse(error=error)
-            self.sender.send(response, flags=pb_utils.TRITONSERVER_RESPONSE_COMPLETE_FINAL)
 
 
 class TritonPythonModel:
@@ -69,7 +36,7 @@ class TritonPythonModel:
         IdleBaseline(self.model, folder, self.quiet, mode=mode).start()
 
     def execute(self, requests: Sequence[Any]) -> None:
-        callers = [Caller(request) for request in requests]
+        callers = [Caller(request, pb_utils) for request in requests]
         try:
             with self.quiet.at_work():
                 self._draw(callers)
@@ -92,27 +59,20 @@ class TritonPythonModel:
         if not rows:
             return
         generations = [generation for _, generation in rows]
-        for step in self.model.draw(generations, is_alive=lambda row: rows[row][0].is_alive()):
+        audience = Audience([caller for caller, _ in rows])
+        for step in self.model.draw(generations, is_alive=audience.has):
             self.metrics.observe(step, self.model.baseline)
+            shared = _tensors(values_of_band(step, self.model.digest))
             for (caller, generation), row in zip(rows, step.rows, strict=True):
-                # Asked again: a response on a cancelled stream can leak or crash Triton's gRPC.
+                # Each is asked: a response on a cancelled stream can leak or crash Triton's gRPC.
                 if row is not None and caller.is_alive():
-                    caller.send(self._tensors(row, step))
-                    if step.band + 1 == generation.bands:
-                        caller.end()
+                    last = step.band + 1 == generation.bands
+                    caller.send([*shared, *_tensors(values_of_row(row))], last=last)
+            audience.next_band()
 
     def finalize(self) -> None:
         self.quiet.close()
 
-    def _tensors(self, row: ServedRow, step: ServedBand) -> list[Any]:
-        baseline = [step.baseline_seconds.get(name, np.nan) for name in BASELINES]
-        values = {
-            "band": np.array([[step.band]], np.int32),
-            "tokens": row.tokens[None],
-            "canvas": row.canvas[None],
-            "seconds": np.array([[step.seconds]], np.float64),
-            "batch_size": np.array([[step.batch_size]], np.int32),
-            "digest": np.array([[self.model.digest.encode()]], object),
-            "baseline_seconds": np.array([baseline], np.float64),
-        }
-        return [pb_utils.Tensor(name, value) for name, value in values.items()]
+
+def _tensors(values: Values) -> list[Any]:
+    return [pb_utils.Tensor(name, value) for name, value in values.items()]

@@ -14,10 +14,13 @@ import torch
 
 from nfig.export.baseline import FILE, Baseline, Place, read_baseline, write_baseline
 from nfig.export.contract import BASELINES, BATCH_SIZES
+from nfig.export.cores import Cores
 from nfig.export.served_model import ServedModel
 from nfig.generation import Generation
 
-HERE = Place.here(digest="d", device=torch.device("cpu"), dtype=torch.float32)
+HERE = Place.here(
+    digest="d", device=torch.device("cpu"), dtype=torch.float32, cores=Cores(share=1, lone=2)
+)
 BANDS = 6
 
 
@@ -35,10 +38,10 @@ def test_what_was_written_is_read_where_it_was_measured(tmp_path: Path) -> None:
     known = read_baseline(tmp_path, here=HERE, num_bands=BANDS)
     assert known == a_baseline()
     assert known.seconds_of(2, 4) == dict.fromkeys(BASELINES, 7.0)
-    assert known.seconds_of(2, 3) == {}
+    assert known.seconds_of(2, 5) == {}
 
 
-@pytest.mark.parametrize("field", ["digest", "host", "device", "dtype", "threads"])
+@pytest.mark.parametrize("field", ["digest", "host", "device", "dtype", "threads", "lone_threads"])
 def test_one_of_another_place_is_as_good_as_none(field: str, tmp_path: Path) -> None:
     write_baseline(tmp_path, a_baseline(replace(HERE, **{field: "other"})))
     assert read_baseline(tmp_path, here=HERE, num_bands=BANDS) is None
@@ -81,8 +84,8 @@ def test_steps_say_what_the_baseline_takes_for_the_padded_batch(tiny_checkpoint:
     assert served.baseline is None
     assert not [s for s in served.draw([generation(1.5)]) if s.baseline_seconds]
     served.baseline = a_baseline()
-    steps = list(served.draw([generation(1.5)] * 3))
-    assert [s.baseline_seconds["same_code"] for s in steps] == [5.0, 6.0, 7.0, 8.0, 9.0, 10.0]
+    steps = list(served.draw([generation(1.5)] * 5))
+    assert [s.baseline_seconds["same_code"] for s in steps] == [7.0, 8.0, 9.0, 10.0, 11.0, 12.0]
     # Half the rows: nothing that was measured.
     assert not [s for s in served.draw([generation(0.0)] * 3) if s.baseline_seconds]
 

@@ -51,7 +51,7 @@ def test_the_card_says_what_the_config_says(repository: Path, tiny_checkpoint: P
         "top_k": 0,
         "top_p": 1.0,
         "temperature": 1.0,
-        "batch_sizes": [1, 2, 4, 8, 16],
+        "batch_sizes": list(BATCH_SIZES),
     }
 
 
