@@ -7,6 +7,10 @@ weights are also laid out once as its matrix products read them, see docs/decisi
 
 from __future__ import annotations
 
+import ctypes
+import platform
+import sys
+
 import torch
 
 from nfig.model import NFIGModel
@@ -25,16 +29,30 @@ def dtype_named(name: str) -> torch.dtype:
 
 def to_precision(model: NFIGModel, name: str) -> NFIGModel:
     """Changes the model in place, where it will draw, and returns it: from now on it only draws."""
+    to_dtype(model, name)
+    transformer, tokenizer = model.transformer, model.tokenizer
+    fold_upsampling(tokenizer.decoder.layers)
+    if tokenizer.preview_decoder is not None:
+        fold_upsampling(tokenizer.preview_decoder.layers)
+    for module in transformer.modules():
+        if isinstance(module, SteadyLinear):
+            module.pack()
+    give_back_memory()
+    return model
+
+
+def to_dtype(model: NFIGModel, name: str) -> None:
+    """The dtypes alone, in place. Raises ValueError on an unknown name."""
     dtype = dtype_named(name)
     transformer, tokenizer = model.transformer, model.tokenizer
     transformer.to(dtype)
     transformer.head.to(torch.float32)
-    fold_upsampling(tokenizer.decoder.layers)
     tokenizer.decoder.to(dtype)
     if tokenizer.preview_decoder is not None:
-        fold_upsampling(tokenizer.preview_decoder.layers)
         tokenizer.preview_decoder.layers.to(dtype)
-    for module in transformer.modules():
-        if isinstance(module, SteadyLinear):
-            module.pack()
-    return model
+
+
+def give_back_memory() -> None:
+    """To the system, what has been freed: layers that took each other's place leave gaps."""
+    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -20,7 +20,7 @@ from torch import nn
 from nfig.config import Profile
 from nfig.int8 import Int8Conv2d, Int8Linear, has_int8
 from nfig.model import NFIGModel
-from nfig.precision import to_precision
+from nfig.precision import give_back_memory, to_precision
 from nfig.tokenizer.layers import ResBlock
 from nfig.transformer.block import Block
 
@@ -53,6 +53,7 @@ def to_profile(model: NFIGModel, profile: Profile | None = None) -> NFIGModel:
         for module in list(model.modules()):
             if isinstance(module, Block):
                 _round_block(module)
+                give_back_memory()
         for module in list(model.tokenizer.decoder.modules()):
             if isinstance(module, ResBlock):
                 _round_res_block(module)

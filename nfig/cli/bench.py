@@ -114,7 +114,8 @@ def _footer(values: dict[str, Any]) -> str:
         f"transformer of {values['options']['model']}, share of that rate: {', '.join(shares)}\n"
         f"memory of {values['options']['model']}: weights {megabytes['weights']}, "
         f"cache {megabytes['cache']}, activations {megabytes['activations']}: "
-        f"{megabytes['total']} computed, {megabytes['grown']} measured\n"
+        f"{megabytes['total']} computed, {megabytes['grown']} measured "
+        f"({memory['grown'] / memory['total']:.2f} times)\n"
         f"previews of all bands add {previews['added']:.0%} to its image's time; the first comes "
         f"after {previews['first']:.0%} of it"
     )

@@ -22,7 +22,7 @@ from nfig.speed.baseline import Label, contender_of
 from nfig.speed.clock import Times, measure_in_turn
 from nfig.speed.contenders import Contender, EngineContender, time_images
 from nfig.speed.machine import MachineLimits, measure_limits
-from nfig.speed.memory import MemoryBudget, memory_budget, peak_bytes
+from nfig.speed.memory import MemoryBudget, measure_growth, memory_budget
 from nfig.speed.previews import PreviewCost, measure_previews
 from nfig.speed.utilisation import time_transformer, transformer_flops
 
@@ -121,7 +121,7 @@ class Comparison:
     previews: PreviewCost
     """Of the first model, at the first batch size."""
     grown_bytes: int
-    """By how much the process' peak grew for the first model, measured before the second came."""
+    """By how much a process of its own grew at most for the same, beyond an imported torch."""
 
     def to_dict(self) -> dict[str, Any]:
         """`speedup` and `speedup_per_band` at the top are those of the first batch size."""
@@ -157,11 +157,11 @@ def compare(options: BenchOptions) -> Comparison:
     first_config = replace(preset_named(options.model), profile=options.profile)
     second_config = preset_named(options.against)
     limits = measure_limits(device, dtype)
-    before = peak_bytes(device)
-    first = EngineContender.random(first_config, device=device, dtype=options.dtype)
     largest = max(options.batch_sizes)
-    time_images(first, largest)
-    grown = peak_bytes(device) - before
+    grown = measure_growth(
+        first_config, batch_size=largest, dtype=options.dtype, device=options.device
+    )
+    first = EngineContender.random(first_config, device=device, dtype=options.dtype)
     budget = memory_budget(first.model, first_config, batch_size=largest, dtype=dtype)
     previews = measure_previews(first, options.batch_sizes[0], repetitions=options.repetitions)
     second = contender_of(options.baseline, second_config, device=device, dtype=options.dtype)

@@ -14,6 +14,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from nfig.building import random_model
 from nfig.config import ModelConfig
 from nfig.generation import Generation, generate
 from nfig.model import NFIGModel
@@ -49,7 +50,7 @@ class EngineContender:
     @classmethod
     def random(cls, config: ModelConfig, *, device: torch.device, dtype: str) -> EngineContender:
         """In the config's profile. Raises ValueError on an unknown dtype."""
-        model = to_profile(NFIGModel(config).requires_grad_(False).to(device))
+        model = to_profile(random_model(config, device=device, dtype=dtype))
         return cls(to_precision(model, dtype) if config.profile == "exact" else model)
 
     def bands(self, batch_size: int) -> Iterator[tuple[float, Tensor]]:
