@@ -9,6 +9,7 @@ Shape legend: M rows, I inputs, O outputs, B batch, C channels, H W grid.
 
 from __future__ import annotations
 
+import math
 from typing import Literal
 
 import torch
@@ -93,14 +94,17 @@ class Int8Conv2d(Rounded):
 
     def forward(self, x_BCHW: Tensor) -> Tensor:
         """In the dtype of `x_BCHW`, float32 or bfloat16."""
-        return torch.cat([self._image(image_1CHW) for image_1CHW in x_BCHW.split(1)])
+        images = [self._image(image_1CHW) for image_1CHW in x_BCHW.split(1)]
+        return images[0] if len(images) == 1 else torch.cat(images)
 
     def _image(self, x_1CHW: Tensor) -> Tensor:
         # After SiLU, as here, hardly anything is below 0, so 0 need not be in the middle.
         low, high = min(float(x_1CHW.amin()), 0.0), max(float(x_1CHW.amax()), 0.0)
         scale = max((high - low) / LEVELS, SMALLEST_SCALE)
-        zero = round(-low / scale)
-        rounded = (x_1CHW.float() * (1 / scale)).add_(zero + 0.5).clamp_(0, LEVELS)
+        # Rounded down, so that nothing is cut off above 255.
+        zero = math.floor(-low / scale)
+        steps, half = torch.tensor(1 / scale), torch.tensor(zero + 0.5)
+        rounded = torch.addcmul(half, x_1CHW.float(), steps)
         y_1CHW: Tensor = torch.ops.onednn.qconv2d_pointwise(
             *(rounded.to(torch.uint8), scale, zero, self._weight, self._scale_O, self._zero_O),
             *(self._bias_O, *self._places, 1.0, 0, x_1CHW.dtype, "none", [], ""),
