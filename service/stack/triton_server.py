@@ -114,8 +114,8 @@ def start_triton(
     """Starts Triton on free ports and returns once every model is ready.
 
     `ports` are those of an earlier server, in whose place it is started; `threads` is how many
-    cores each process of a model may use: half of them by default, as there are two that draw;
-    whoever draws a lone row may use all.
+    cores each process of a model may use: half of them by default, as one draws while another
+    decodes; whoever draws a lone row may use all.
     Raises RuntimeError that names the cause and the log.
     """
     root = wheel or default_wheel()

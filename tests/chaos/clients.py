@@ -15,6 +15,7 @@ from tests.chaos.http_door import HttpDoor
 from tests.chaos.notebook import Event, Notebook
 from tests.chaos.wishes import SHAPES, Wish
 
+FETCHES = 5
 PAUSE_SECONDS = 0.2
 WATCH_SECONDS = 120.0
 STALL_SECONDS = (2.0, 4.0)
@@ -156,10 +157,16 @@ class Clients:
             self._notebook.gave_up(name, job)
 
     async def fetch(self, job: str, image: int) -> None:
-        """For the audit: the bytes of an image that is complete, if they are there."""
-        content = await self._http.image(job, image)
-        if content is not None:
-            self._notebook.pictured("audit", job, image, content)
+        """For the audit: the bytes of an image that is complete, if they are there.
+
+        A gateway may say once that Redis is too slow to answer, and be right.
+        """
+        for _ in range(FETCHES):
+            content = await self._http.image(job, image)
+            if content is not None:
+                self._notebook.pictured("audit", job, image, content)
+                return
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def _events(self, watcher: str, job: str, after: str) -> AsyncGenerator[Event]:
         """Until the connection breaks; each is written down."""

@@ -16,7 +16,7 @@ from typing import Protocol
 from service.stack.parts import answers, engine_ready
 from service.stack.processes import HOST, free_port, start_process
 from service.stack.redis_server import start_redis
-from service.stack.triton_server import start_triton
+from service.stack.triton_server import TritonServer, start_triton
 from tests.chaos.proxy import Proxy
 
 LEASE_SECONDS = 2.0
@@ -183,9 +183,14 @@ def _redis(data: Path, logs: Path, port: int) -> Begin:
 
 def _triton(repository: Path, logs: Path, proxy: Proxy) -> Begin:
     """It comes back at other ports, which only the proxy needs to know."""
+    servers: list[TritonServer] = []
 
     def begin(start: int) -> Child:
+        # The stubs of one that was killed may live on.
+        while servers:
+            servers.pop().stop()
         server = start_triton(repository, logs / f"triton-{start}.log", threads=1)
+        servers.append(server)
         proxy.target_port = int(server.grpc_url.rpartition(":")[2])
         return server
 
