@@ -13,21 +13,32 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from nfig.config import ModelConfig
+from nfig.graphs import Graphs, Turn
 from nfig.model import NFIGModel
-from nfig.sampling import LARGEST_SEED, TokenChoice, draw_tokens, gumbel_noise, noise_key
+from nfig.sampling import (
+    LARGEST_SEED,
+    TokenChoice,
+    draw_stacked,
+    gumbel_noise,
+    noise_key,
+    stack_choices,
+)
 from nfig.transformer import NextFrequencyTransformer
 
 LARGEST_GUIDANCE_SCALE = 100.0
 LARGEST_TEMPERATURE = 100.0
 NO_TOKEN = -1
 
-BandPredictor = Callable[[int, Tensor | None], Tensor]
-"""Takes a band and its inputs (B, l, C) (none for band 0), gives guided logits (B, l, V)."""
+BandPredictor = Callable[[int, Tensor | None, Tensor], Tensor]
+"""Takes a band, its inputs (B, l, C) (none for band 0) and how much to guide each row (B,), gives
+guided logits (B, l, V)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,6 +112,24 @@ class BandStep:
     """Time of this step: transformer, sampling and embedding; no pixels."""
 
 
+NewPredictor = Callable[[NFIGModel, Sequence[Generation], Turn], BandPredictor]
+
+
+class BandInputs(NamedTuple):
+    """What a band is drawn from; all but the canvas comes from the host."""
+
+    canvas_BCHW: Tensor
+    key_B: Tensor
+    """int64, see `noise_key`."""
+    guidance_B: Tensor
+    choice_B3: Tensor
+    """See `stack_choices`."""
+    kept_Bl: Tensor
+    """int64, -1 where tokens are to be drawn."""
+    drawing_B: Tensor
+    """Whether a row still draws."""
+
+
 def guidance_at(
     band: int, *, num_bands: int, guidance_scale: float, guided_bands: int | None = None
 ) -> float:
@@ -120,43 +149,48 @@ def generate(
     generations: Sequence[Generation],
     *,
     is_alive: Callable[[int], bool] | None = None,
+    graphs: Graphs | None = None,
 ) -> Iterator[BandStep]:
     """Draw the rows together, band after band; raises ValueError at once on a bad one.
 
     Before each band `is_alive(row)` is asked of the rows still drawing; a row that is not, or has
     all its `bands`, stops for good. The loop ends when no row draws. The model must be in eval
-    mode.
+    mode. `graphs` are kept by whoever draws more than once with this model.
     """
-    return _start(model, generations, _cached_predictor, is_alive)
+    return _start(model, generations, _cached_predictor, is_alive, graphs)
 
 
 def generate_slow(model: NFIGModel, generations: Sequence[Generation]) -> Iterator[BandStep]:
     """The obvious way: for each band two full forward passes over all bands so far."""
-    return _start(model, generations, _recomputing_predictor, None)
+    return _start(model, generations, _recomputing_predictor, None, None)
 
 
 def _start(
     model: NFIGModel,
     generations: Sequence[Generation],
-    new_predictor: Callable[[NFIGModel, Sequence[Generation]], BandPredictor],
+    new_predictor: NewPredictor,
     is_alive: Callable[[int], bool] | None,
+    graphs: Graphs | None,
 ) -> Iterator[BandStep]:
     assert not model.training, "call model.eval() first"
     if not generations:
         raise ValueError("generations must not be empty")
     for generation in generations:
         generation.check_against(model.config)
-    return _draw(model, generations, new_predictor, is_alive or (lambda row: True))
+    is_alive, graphs = is_alive or (lambda row: True), graphs or Graphs(None)
+    return _draw(model, generations, new_predictor, is_alive, graphs)
 
 
 def _draw(
     model: NFIGModel,
     generations: Sequence[Generation],
-    new_predictor: Callable[[NFIGModel, Sequence[Generation]], BandPredictor],
+    new_predictor: NewPredictor,
     is_alive: Callable[[int], bool],
+    graphs: Graphs,
 ) -> Iterator[BandStep]:
+    turn = graphs.begin()
     predict: BandPredictor | None = None
-    canvas_BCHW: Tensor | None = None
+    canvas_BCHW = _empty_canvas(model, len(generations))
     drawing = [True] * len(generations)
     for band in range(model.num_bands):
         drawing = [
@@ -168,41 +202,67 @@ def _draw(
         started = _now(model.device)
         if predict is None:
             # What is done once is part of the first band's time.
-            predict = new_predictor(model, generations)
-        tokens_Bl, canvas_BCHW = _draw_band(model, band, generations, predict, canvas_BCHW, drawing)
+            predict = new_predictor(model, generations, turn)
+        inputs = _band_inputs(model, band, generations, canvas_BCHW, drawing)
+        tokens_Bl, canvas_BCHW = turn.run(band, partial(_draw_band, model, band, predict), inputs)
         seconds = _now(model.device) - started
         yield BandStep(band=band, tokens_Bl=tokens_Bl, canvas_BCHW=canvas_BCHW, seconds=seconds)
 
 
-@torch.no_grad()
-def _draw_band(
+def _empty_canvas(model: NFIGModel, num_rows: int) -> Tensor:
+    tokenizer = model.config.tokenizer
+    shape = (num_rows, tokenizer.latent_channels, tokenizer.latent_side, tokenizer.latent_side)
+    return model.tokenizer.quantizer.codebook_VC.new_zeros(shape)
+
+
+def _band_inputs(
     model: NFIGModel,
     band: int,
     generations: Sequence[Generation],
-    predict: BandPredictor,
-    canvas_BCHW: Tensor | None,
+    canvas_BCHW: Tensor,
     drawing: Sequence[bool],
-) -> tuple[Tensor, Tensor]:
-    inputs_BlC = None if canvas_BCHW is None else model.tokenizer.next_input(band, canvas_BCHW)
-    logits_BlV = predict(band, inputs_BlC)
+) -> BandInputs:
+    nothing = (NO_TOKEN,) * model.config.tokenizer.grid_sides[band] ** 2
     keys = [noise_key(seed=g.seed, image_index=g.image_index, band=band) for g in generations]
+    kept = [g.kept[band] if band < len(g.kept) else nothing for g in generations]
+    guidance = [
+        guidance_at(
+            band,
+            num_bands=model.num_bands,
+            guidance_scale=g.guidance_scale,
+            guided_bands=model.config.guided_bands,
+        )
+        for g in generations
+    ]
+    return BandInputs(
+        canvas_BCHW=canvas_BCHW,
+        key_B=torch.tensor(keys),
+        guidance_B=torch.tensor(guidance, dtype=torch.float64),
+        choice_B3=stack_choices([g.token_choice for g in generations]),
+        kept_Bl=torch.tensor(kept),
+        drawing_B=torch.tensor(drawing),
+    )
+
+
+@torch.no_grad()
+def _draw_band(
+    model: NFIGModel, band: int, predict: BandPredictor, *inputs: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Tokens and canvas. Takes `BandInputs` one by one, so that it can be recorded."""
+    given = BandInputs(*inputs)
+    canvas_BCHW, device = given.canvas_BCHW, given.canvas_BCHW.device
+    inputs_BlC = model.tokenizer.next_input(band, canvas_BCHW) if band else None
+    logits_BlV = predict(band, inputs_BlC, given.guidance_B)
     noise_BlV = gumbel_noise(
-        keys,
+        given.key_B,
         num_tokens=logits_BlV.shape[1],
         codebook_size=logits_BlV.shape[2],
-        device=logits_BlV.device,
+        device=device,
     )
-    tokens_Bl = draw_tokens(logits_BlV, noise_BlV, [g.token_choice for g in generations])
-    for row, generation in enumerate(generations):
-        if band < len(generation.kept):
-            tokens_Bl[row] = torch.tensor(generation.kept[band])
-    contribution_BCHW = model.tokenizer.embed_band(band, tokens_Bl)
-    if canvas_BCHW is None:
-        canvas_BCHW = torch.zeros_like(contribution_BCHW)
-    drawn_BCHW = canvas_BCHW + contribution_BCHW
-    if all(drawing):
-        return tokens_Bl, drawn_BCHW
-    drawing_B = torch.tensor(drawing, device=tokens_Bl.device)
+    tokens_Bl = draw_stacked(logits_BlV, noise_BlV, given.choice_B3)
+    kept_Bl, drawing_B = given.kept_Bl.to(device), given.drawing_B.to(device)
+    tokens_Bl = torch.where(kept_Bl == NO_TOKEN, tokens_Bl, kept_Bl)
+    drawn_BCHW = canvas_BCHW + model.tokenizer.embed_band(band, tokens_Bl)
     return (
         torch.where(drawing_B.view(-1, 1), tokens_Bl, NO_TOKEN),
         torch.where(drawing_B.view(-1, 1, 1, 1), drawn_BCHW, canvas_BCHW),
@@ -216,7 +276,9 @@ def _now(device: torch.device) -> float:
 
 
 @torch.no_grad()
-def _cached_predictor(model: NFIGModel, generations: Sequence[Generation]) -> BandPredictor:
+def _cached_predictor(
+    model: NFIGModel, generations: Sequence[Generation], turn: Turn
+) -> BandPredictor:
     """Conditions once, keys and values kept, both halves of guidance in one batch of 2B rows.
 
     The second half is left out where no row asks for guidance, and after the last guided band.
@@ -227,11 +289,16 @@ def _cached_predictor(model: NFIGModel, generations: Sequence[Generation]) -> Ba
     guided_bands = model.config.guided_bands if guided else 0
     if guided_bands:
         labels_B = torch.cat([labels_B, torch.full_like(labels_B, transformer.no_class)])
-    condition = transformer.condition(labels_B)
-    cache = transformer.new_cache(len(labels_B))
+    new_condition, num_model_rows = transformer.condition(labels_B), len(labels_B)
+    condition, cache = turn.memory(
+        (num_rows, num_model_rows),
+        lambda: (new_condition, transformer.new_cache(num_model_rows)),
+    )
+    if condition is not new_condition:
+        condition.overwrite(new_condition)
     first_condition, first_cache = condition.first_rows(num_rows), cache.first_rows(num_rows)
 
-    def predict(band: int, inputs_BlC: Tensor | None) -> Tensor:
+    def predict(band: int, inputs_BlC: Tensor | None, guidance_B: Tensor) -> Tensor:
         if band >= guided_bands:
             states_BlD = transformer.band_states(band, inputs_BlC, first_condition, first_cache)
             return transformer.logits(states_BlD)
@@ -239,26 +306,28 @@ def _cached_predictor(model: NFIGModel, generations: Sequence[Generation]) -> Ba
             inputs_BlC = torch.cat([inputs_BlC, inputs_BlC])
         halves = transformer.band_states(band, inputs_BlC, condition, cache).chunk(2)
         # Guidance is linear and so is the head: guided first, it has half the rows.
-        return transformer.logits(_guide(model, band, generations, *halves))
+        return transformer.logits(_guide(guidance_B, *halves))
 
     return predict
 
 
-def _recomputing_predictor(model: NFIGModel, generations: Sequence[Generation]) -> BandPredictor:
+def _recomputing_predictor(
+    model: NFIGModel, generations: Sequence[Generation], _: Turn
+) -> BandPredictor:
     """Everything anew for each band, with the block-causal mask of training."""
     transformer = model.transformer
     labels_B = _labels(transformer, generations)
     nothing_BlC = transformer.position_LD.new_zeros(len(labels_B), 0, transformer.latent_channels)
     inputs_BMC = nothing_BlC
 
-    def predict(band: int, inputs_BlC: Tensor | None) -> Tensor:
+    def predict(band: int, inputs_BlC: Tensor | None, guidance_B: Tensor) -> Tensor:
         nonlocal inputs_BMC
         inputs_BMC = torch.cat([inputs_BMC, nothing_BlC if inputs_BlC is None else inputs_BlC], 1)
         columns = transformer.band_columns[band]
         conditional_BlV = transformer(labels_B, inputs_BMC)[:, columns]
         no_class_B = torch.full_like(labels_B, transformer.no_class)
         unconditional_BlV = transformer(no_class_B, inputs_BMC)[:, columns]
-        return _guide(model, band, generations, conditional_BlV, unconditional_BlV)
+        return _guide(guidance_B, conditional_BlV, unconditional_BlV)
 
     return predict
 
@@ -268,27 +337,9 @@ def _labels(transformer: NextFrequencyTransformer, generations: Sequence[Generat
     return torch.tensor(labels, device=transformer.position_LD.device)
 
 
-def _guide(
-    model: NFIGModel,
-    band: int,
-    generations: Sequence[Generation],
-    conditional_BlX: Tensor,
-    unconditional_BlX: Tensor,
-) -> Tensor:
+def _guide(guidance_B: Tensor, conditional_BlX: Tensor, unconditional_BlX: Tensor) -> Tensor:
     """Of logits, or of the states that they are linear in."""
-    num_bands, guided_bands = model.num_bands, model.config.guided_bands
-    guidance_B = conditional_BlX.new_tensor(
-        [
-            guidance_at(
-                band,
-                num_bands=num_bands,
-                guidance_scale=g.guidance_scale,
-                guided_bands=guided_bands,
-            )
-            for g in generations
-        ]
-    )
-    guidance_B11 = guidance_B.view(-1, 1, 1)
+    guidance_B11 = guidance_B.to(conditional_BlX).view(-1, 1, 1)
     return (1 + guidance_B11) * conditional_BlX - guidance_B11 * unconditional_BlX
 
 

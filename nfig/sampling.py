@@ -44,9 +44,9 @@ def noise_key(*, seed: int, image_index: int, band: int) -> int:
 
 
 def gumbel_noise(
-    keys: Sequence[int], *, num_tokens: int, codebook_size: int, device: torch.device
+    keys: Sequence[int] | Tensor, *, num_tokens: int, codebook_size: int, device: torch.device
 ) -> Tensor:
-    """Standard Gumbel noise of shape (B, l, V) in float32, one key per row.
+    """Standard Gumbel noise of shape (B, l, V) in float32, one key per row (a tensor's in int64).
 
     Integer arithmetic, which wraps around alike on every device, makes the uniform numbers; only
     the two logarithms may differ between devices, in the last bit.
@@ -81,6 +81,41 @@ def draw_tokens(logits_BlV: Tensor, noise_BlV: Tensor, choices: Sequence[TokenCh
     logits_BlV = keep_top_k(logits_BlV, [choice.top_k for choice in choices])
     logits_BlV = keep_top_p(logits_BlV, [choice.top_p for choice in choices])
     return (logits_BlV + noise_BlV.to(logits_BlV.dtype) * heat_B11).argmax(-1)
+
+
+def stack_choices(choices: Sequence[TokenChoice]) -> Tensor:
+    """As numbers: top-k, top-p and temperature (B, 3) in float64, in the host's memory."""
+    numbers = [(choice.top_k, choice.top_p, choice.temperature) for choice in choices]
+    return torch.tensor(numbers, dtype=torch.float64)
+
+
+def draw_stacked(logits_BlV: Tensor, noise_BlV: Tensor, choice_B3: Tensor) -> Tensor:
+    """`draw_tokens` of stacked choices. Where they are on a GPU, nothing is asked of the host."""
+    if choice_B3.device.type != "cpu":
+        return draw_sorted(logits_BlV, noise_BlV, choice_B3)
+    choices = [
+        TokenChoice(top_k=int(top_k), top_p=top_p, temperature=temperature)
+        for top_k, top_p, temperature in choice_B3.tolist()
+    ]
+    return draw_tokens(logits_BlV, noise_BlV, choices)
+
+
+def draw_sorted(logits_BlV: Tensor, noise_BlV: Tensor, choice_B3: Tensor) -> Tensor:
+    """`draw_tokens` for a graph (nfig.graphs): one sort for all rows serves top-k and top-p."""
+    top_k_B11, top_p_B11, temperature_B11 = choice_B3.view(-1, 3, 1, 1).unbind(1)
+    dtype, codebook_size = logits_BlV.dtype, logits_BlV.shape[-1]
+    heat_B11 = (temperature_B11 > 0).to(dtype)
+    divisor_B11 = temperature_B11.masked_fill(temperature_B11 == 0, 1.0).to(dtype)
+    logits_BlV = (logits_BlV - logits_BlV.amax(-1, keepdim=True)) / divisor_B11
+    sorted_BlV = logits_BlV.sort(-1, descending=True).values
+    kth_B11 = top_k_B11.masked_fill(top_k_B11 == 0, codebook_size).long() - 1
+    smallest_of_k_Bl1 = sorted_BlV.gather(-1, kth_B11.expand(-1, sorted_BlV.shape[1], -1))
+    sorted_BlV = _cut(sorted_BlV, smallest_of_k_Bl1)
+    probabilities = sorted_BlV.softmax(-1)
+    needed_BlV = probabilities.cumsum(-1) - probabilities < top_p_B11.to(dtype)
+    last_Bl1 = (needed_BlV | (top_p_B11 >= 1)).sum(-1, keepdim=True).clamp(min=1) - 1
+    smallest_Bl1 = torch.maximum(smallest_of_k_Bl1, sorted_BlV.gather(-1, last_Bl1))
+    return (_cut(logits_BlV, smallest_Bl1) + noise_BlV.to(dtype) * heat_B11).argmax(-1)
 
 
 def keep_top_k(logits_BlV: Tensor, top_k: Sequence[int]) -> Tensor:

@@ -22,6 +22,7 @@ from nfig.export.baseline import Baseline, Place, read_baseline
 from nfig.export.contract import BATCH_SIZES
 from nfig.export.cores import Cores
 from nfig.generation import NO_TOKEN, BandStep, Generation, generate
+from nfig.graphs import Graphs
 from nfig.images import to_pixels
 from nfig.model import NFIGModel
 from nfig.profile import to_profile
@@ -61,6 +62,7 @@ class ServedModel:
         self.config = model.config
         self.digest = digest
         self.cores = Cores.of_process()
+        self.graphs = Graphs.on(model.device)
         self.baseline: Baseline | None = None
         """What speed is compared with, once it has been measured."""
 
@@ -100,7 +102,8 @@ class ServedModel:
         # The baselines are measured with guidance, which doubles the rows.
         guided = any(generation.guidance_scale > 0 for generation in generations)
         self.cores.use_for(batch_size)
-        steps = generate(self.model, [*generations, *padding], is_alive=alive)
+        rows = [*generations, *padding]
+        steps = generate(self.model, rows, is_alive=alive, graphs=self.graphs)
         return (
             _served(
                 step,

@@ -17,6 +17,7 @@ from torch import Tensor
 from nfig.building import random_model
 from nfig.config import ModelConfig
 from nfig.generation import Generation, generate
+from nfig.graphs import Graphs
 from nfig.model import NFIGModel
 from nfig.precision import dtype_named, to_precision
 from nfig.profile import to_profile
@@ -46,6 +47,7 @@ class EngineContender:
         self.model = model.eval()
         self.config = model.config
         self.device = model.device
+        self.graphs = Graphs.on(self.device)
 
     @classmethod
     def random(cls, config: ModelConfig, *, device: torch.device, dtype: str) -> EngineContender:
@@ -66,7 +68,7 @@ class EngineContender:
             )
             for row in range(batch_size)
         ]
-        for step in generate(self.model, generations):
+        for step in generate(self.model, generations, graphs=self.graphs):
             yield step.seconds, step.canvas_BCHW
 
     @torch.no_grad()

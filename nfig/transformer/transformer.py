@@ -48,6 +48,16 @@ class Condition:
             head_2B1D=self.head_2B1D[:, :count],
         )
 
+    def overwrite(self, other: Self) -> None:
+        """Becomes a copy of one for as many rows, in the memory that it has."""
+        pairs = zip(self.blocks, other.blocks, strict=True)
+        for old, new in (
+            (self.class_BD, other.class_BD),
+            (self.head_2B1D, other.head_2B1D),
+            *pairs,
+        ):
+            old.copy_(new)
+
 
 class NextFrequencyTransformer(nn.Module):
     """Logits of every band's tokens, given the bands before it and a class label."""

@@ -20,6 +20,7 @@ from nfig.generation import (
     generate_slow,
     guidance_at,
 )
+from nfig.graphs import Graphs
 from nfig.model import NFIGModel
 from nfig.sampling import gumbel_noise, noise_key
 
@@ -72,6 +73,15 @@ def tokens_of(steps: Iterable[BandStep]) -> list[Tensor]:
     return [step.tokens_Bl for step in steps]
 
 
+def guidance_of(band: int, *generations: Generation) -> Tensor:
+    return torch.tensor(
+        [
+            guidance_at(band, num_bands=NUM_BANDS, guidance_scale=row.guidance_scale)
+            for row in generations
+        ]
+    )
+
+
 def draw(model: NFIGModel, *generations: Generation) -> list[Tensor]:
     return tokens_of(generate(model, generations))
 
@@ -87,12 +97,15 @@ def test_the_fast_path_draws_the_tokens_of_the_slow_one(model: NFIGModel) -> Non
 def test_the_fast_path_has_the_logits_of_the_slow_one(model: NFIGModel) -> None:
     """Within 2e-4 in float32, 1e-11 in float64, of logits in the tens."""
     tolerance = 1e-11 if model.transformer.position_LD.dtype == torch.float64 else 2e-4
-    fast = generation_module._cached_predictor(model, VARIED)
-    slow = generation_module._recomputing_predictor(model, VARIED)
+    turn = Graphs(None).begin()
+    fast = generation_module._cached_predictor(model, VARIED, turn)
+    slow = generation_module._recomputing_predictor(model, VARIED, turn)
     inputs_BlC: Tensor | None = None
     with torch.no_grad():
         for step in generate(model, [replace(row, bands=None) for row in VARIED]):
-            fast_BlV, slow_BlV = fast(step.band, inputs_BlC), slow(step.band, inputs_BlC)
+            guidance_B = guidance_of(step.band, *VARIED)
+            fast_BlV = fast(step.band, inputs_BlC, guidance_B)
+            slow_BlV = slow(step.band, inputs_BlC, guidance_B)
             torch.testing.assert_close(fast_BlV, slow_BlV, atol=tolerance, rtol=tolerance)
             if step.band + 1 < NUM_BANDS:
                 inputs_BlC = model.tokenizer.next_input(step.band + 1, step.canvas_BCHW)
@@ -158,7 +171,7 @@ def test_guidance_rises_from_none_to_all() -> None:
 
 
 def test_guidance_leads_away_from_no_class(model: NFIGModel) -> None:
-    predict = generation_module._recomputing_predictor(model, [PLAIN])
+    predict = generation_module._recomputing_predictor(model, [PLAIN], Graphs(None).begin())
     labels = torch.tensor([PLAIN.class_label])
     shape = (1, CONFIG.tokenizer.num_tokens - 1, CONFIG.tokenizer.latent_channels)
     inputs_BMC = torch.randn(shape, dtype=model.transformer.position_LD.dtype)
@@ -169,9 +182,8 @@ def test_guidance_leads_away_from_no_class(model: NFIGModel) -> None:
             inputs_BlC = inputs_BMC[:, columns.start - 1 : columns.stop - 1] if band else None
             push = 2.0 * band / (NUM_BANDS - 1) * (with_class - without_class)
             expected_BlV = (with_class + push)[:, columns]
-            torch.testing.assert_close(
-                predict(band, inputs_BlC), expected_BlV, atol=2e-4, rtol=2e-4
-            )
+            guided_BlV = predict(band, inputs_BlC, guidance_of(band, PLAIN))
+            torch.testing.assert_close(guided_BlV, expected_BlV, atol=2e-4, rtol=2e-4)
 
 
 def test_fewer_bands_are_a_prefix(model: NFIGModel) -> None:

@@ -12,11 +12,14 @@ from torch import Tensor
 
 from nfig.sampling import (
     TokenChoice,
+    draw_sorted,
+    draw_stacked,
     draw_tokens,
     gumbel_noise,
     keep_top_k,
     keep_top_p,
     noise_key,
+    stack_choices,
 )
 
 CPU = torch.device("cpu")
@@ -105,6 +108,24 @@ def test_a_row_is_drawn_alike_alone_and_among_others(
         part = slice(row, row + 1)
         alone = draw_tokens(logits[part], noise[part], choices[part])
         assert torch.equal(alone, together[part])
+
+
+@given(rows_of_logits, st.data())
+@settings(deadline=None)
+def test_one_sort_draws_the_same_tokens(rows: list[list[float]], data: st.DataObject) -> None:
+    logits = as_logits(rows)
+    choice = st.builds(
+        TokenChoice,
+        top_k=st.integers(0, CODES),
+        top_p=st.floats(0.01, 1),
+        temperature=st.floats(0, 3),
+    )
+    choices = [data.draw(choice) for _ in rows]
+    stacked = stack_choices(choices)
+    noise = gumbel_noise(list(range(len(rows))), num_tokens=1, codebook_size=CODES, device=CPU)
+    expected = draw_tokens(logits, noise, choices)
+    assert torch.equal(draw_sorted(logits, noise, stacked), expected)
+    assert torch.equal(draw_stacked(logits, noise, stacked), expected)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 1e-38])
