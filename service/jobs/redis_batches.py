@@ -42,6 +42,10 @@ class RedisBatches:
         self._waiting.append(command)
         return await command.answer
 
+    async def close(self) -> None:
+        """Waits for what is on its way: left to itself, it might connect again after the last."""
+        await asyncio.gather(*self._travelling)
+
     def _send(self) -> None:
         # Those whose callers have gone away meanwhile, perhaps with the connections, are not sent.
         batch = [command for command in self._waiting if not command.answer.done()]

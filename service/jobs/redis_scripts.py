@@ -40,6 +40,7 @@ class Scripts:
 
     def __init__(self, redis: Redis) -> None:
         batches = RedisBatches(redis)
+        self.close = batches.close
         self.submit = Script(batches, "attendance", "waiting", "accepting", "submit")
         self.lease = Script(batches, "waiting", "ending", "attendance", "lease", even_if_full=True)
         self.renew = Script(batches, "attendance", "renew", even_if_full=True)

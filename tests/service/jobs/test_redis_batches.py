@@ -83,3 +83,13 @@ async def test_who_leaves_before_the_journey_sends_nothing(redis: Any) -> None:
     leaving.cancel()
     await asyncio.sleep(0.05)
     assert batches.sizes == []
+
+
+async def test_closing_waits_for_what_is_on_its_way(redis: Any) -> None:
+    batches = RedisBatches(redis)
+    calling = asyncio.create_task(batches.execute("ECHO", "a"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await batches.close()
+    assert await asyncio.wait_for(calling, 0.5) == b"a"
+    assert not batches._travelling
