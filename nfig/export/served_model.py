@@ -143,14 +143,7 @@ class ServedModel:
         """Draws once at every batch size and decodes: first runs are far slower than the rest."""
         self.warm_up_decoders()
         sampling = self.config.sampling
-        generation = Generation(
-            class_label=0,
-            seed=0,
-            guidance_scale=sampling.guidance_scale,
-            top_k=sampling.top_k,
-            top_p=sampling.top_p,
-            temperature=sampling.temperature,
-        )
+        generation = Generation.with_sampling(sampling, class_label=0, seed=0)
         for batch_size in BATCH_SIZES:
             for _ in self.draw([generation] * batch_size):
                 pass

@@ -65,13 +65,8 @@ class EngineContender:
     def bands(self, batch_size: int) -> Iterator[tuple[float, Tensor]]:
         sampling = self.config.sampling
         generations = [
-            Generation(
-                class_label=row % self.config.transformer.num_classes,
-                seed=row,
-                guidance_scale=sampling.guidance_scale,
-                top_k=sampling.top_k,
-                top_p=sampling.top_p,
-                temperature=sampling.temperature,
+            Generation.with_sampling(
+                sampling, class_label=row % self.config.transformer.num_classes, seed=row
             )
             for row in range(batch_size)
         ]
