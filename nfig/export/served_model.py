@@ -20,7 +20,6 @@ import torch
 from nfig import checkpoint
 from nfig.export.baseline import Baseline, Place, read_baseline
 from nfig.export.contract import BATCH_SIZES
-from nfig.export.cores import Cores
 from nfig.generation import NO_TOKEN, BandStep, Generation, generate
 from nfig.images import to_pixels
 from nfig.model import NFIGModel
@@ -60,7 +59,6 @@ class ServedModel:
         self.model = model.eval()
         self.config = model.config
         self.digest = digest
-        self.cores = Cores.of_process()
         self.baseline: Baseline | None = None
         """What speed is compared with, once it has been measured."""
 
@@ -99,7 +97,6 @@ class ServedModel:
 
         # The baselines are measured with guidance, which doubles the rows.
         guided = any(generation.guidance_scale > 0 for generation in generations)
-        self.cores.use_for(batch_size)
         steps = generate(self.model, [*generations, *padding], is_alive=alive)
         return (
             _served(
@@ -157,9 +154,7 @@ class ServedModel:
 def place_of(served: ServedModel) -> Place:
     """Where the model runs."""
     weight = next(served.model.transformer.parameters())
-    return Place.here(
-        digest=served.digest, device=weight.device, dtype=weight.dtype, cores=served.cores
-    )
+    return Place.here(digest=served.digest, device=weight.device, dtype=weight.dtype)
 
 
 def padded_size(num_rows: int) -> int:
