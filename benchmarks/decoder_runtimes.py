@@ -35,13 +35,8 @@ def canvases_of(served: ServedModel, count: int) -> Canvases:
     """Of images that the model draws, (B, C, H, W)."""
     sampling = served.config.sampling
     generations = [
-        Generation(
-            class_label=seed % len(served.config.class_names),
-            seed=seed,
-            guidance_scale=sampling.guidance_scale,
-            top_k=sampling.top_k,
-            top_p=sampling.top_p,
-            temperature=sampling.temperature,
+        Generation.with_sampling(
+            sampling, class_label=seed % len(served.config.class_names), seed=seed
         )
         for seed in range(count)
     ]

@@ -34,15 +34,7 @@ class EngineAlone:
         """(B, side, side, 3): an image per seed, all in one batch, with the model's defaults."""
         sampling = self._served.config.sampling
         generations = [
-            Generation(
-                class_label=class_label,
-                seed=seed,
-                guidance_scale=sampling.guidance_scale,
-                top_k=sampling.top_k,
-                top_p=sampling.top_p,
-                temperature=sampling.temperature,
-            )
-            for seed in seeds
+            Generation.with_sampling(sampling, class_label=class_label, seed=seed) for seed in seeds
         ]
         *_, last = self._served.draw(generations)
         canvases = [row.canvas for row in last.rows if row is not None]

@@ -50,14 +50,7 @@ def measured_costs(rounds: int) -> Costs:
     served = ServedModel.load(CHECKPOINT)
     served.warm_up()
     sampling = served.config.sampling
-    generation = Generation(
-        class_label=0,
-        seed=0,
-        guidance_scale=sampling.guidance_scale,
-        top_k=sampling.top_k,
-        top_p=sampling.top_p,
-        temperature=sampling.temperature,
-    )
+    generation = Generation.with_sampling(sampling, class_label=0, seed=0)
     found: dict[int, list[list[float]]] = {size: [] for size in BATCH_SIZES}
     for _ in range(rounds):
         for size, times in found.items():

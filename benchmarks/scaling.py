@@ -19,6 +19,7 @@ import typer
 from benchmarks.queue_model import Model, Simulation, at_random
 from benchmarks.reports import quantile
 from benchmarks.simulation import newest
+from nfig.export.contract import BATCH_SIZES
 from service.settings import GatewaySettings, WorkerSettings
 
 PAGE = Path(__file__).parents[1] / "docs" / "scaling.md"
@@ -108,19 +109,18 @@ def _parts(cores: float, *, least: int = LEAST) -> int:
 
 
 def model_of(costs: Costs, tritons: int) -> Model:
-    """Each worker with a Triton of its own, whose batches take as long as their images would one
-    by one: what a processor does, and the worst that a GPU could."""
-    image_seconds = costs.triton / TRITON_CORES
+    """Each worker with a Triton of its own, of an instance per core, whose batches take as long as
+    their images would one by one: what a processor does, and the worst that a GPU could."""
     return Model(
         workers=tritons,
         slots=int(WorkerSettings.model_fields["max_generations"].default),
         # What gateways let in is bounded by a setting; here it shows how much would wait.
         depth=10**9,
-        batches=1,
-        batch_sizes=(1, 2, 4, 8, 16),
+        batches=TRITON_CORES,
+        batch_sizes=BATCH_SIZES,
         bands=BANDS,
-        gather_seconds=0.005,
-        band_seconds=lambda _band, size: size * image_seconds / BANDS,
+        gather_seconds=0.002,
+        band_seconds=lambda _band, size: size * costs.triton / BANDS,
         path_seconds=costs.gateway + costs.worker + costs.redis,
     )
 

@@ -21,6 +21,7 @@ from benchmarks.engine_alone import BATCH_SIZES, EngineAlone
 from benchmarks.http_calls import KeptConnection
 from benchmarks.parts import running_parts
 from benchmarks.reports import Report, milliseconds
+from service.settings import WorkerSettings
 
 MOST_TIMES = 1.3
 """What one request may take, as a multiple of the engine alone."""
@@ -58,8 +59,8 @@ async def _single(alone: EngineAlone, port: int, images: int) -> dict[str, Any]:
 
 
 def _saturated(alone: EngineAlone, port: int, seconds: float, rounds: int) -> dict[str, Any]:
-    """Medians of the turns; two callers for every row of the largest batch."""
-    clients = 2 * max(BATCH_SIZES)
+    """Medians of the turns; two callers for every image that the worker draws at once."""
+    clients = 2 * int(WorkerSettings.model_fields["max_generations"].default)
     asyncio.run(draw_in_turn(port, clients=clients, seconds=seconds / 4))
     turns = []
     for _ in range(rounds):

@@ -6,7 +6,7 @@ Here parameters are made on the device "meta", which has no memory, and filled i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -55,17 +55,30 @@ class _Unstarted(TorchFunctionMode):
         return function(*arguments, **options)
 
 
-def random_model(config: ModelConfig, *, device: torch.device, dtype: str) -> NFIGModel:
+def random_model(
+    config: ModelConfig,
+    *,
+    device: torch.device,
+    dtype: str,
+    finish: Callable[[nn.Module], None] | None = None,
+) -> NFIGModel:
     """To measure with: weights at random, in eval mode, without gradients.
 
-    Raises ValueError on an unknown dtype.
+    `finish` changes each module as soon as it and its children have weights, so that those before
+    and after are never there together. Raises ValueError on an unknown dtype.
     """
     with without_weights():
         model = NFIGModel(config)
     to_dtype(model, dtype)
-    for module in model.modules():
-        for name, parameter in module.named_parameters(recurse=False):
+
+    def fill(module: nn.Module) -> None:
+        for name, parameter in list(module.named_parameters(recurse=False)):
             filled = torch.empty(parameter.shape, dtype=parameter.dtype, device=device)
             filled.uniform_(-LARGEST, LARGEST)
             setattr(module, name, nn.Parameter(filled, requires_grad=False))
-    return model.to(device).eval()
+        for name, buffer in list(module.named_buffers(recurse=False)):
+            setattr(module, name, buffer.to(device))
+        if finish is not None:
+            finish(module)
+
+    return model.apply(fill).eval()

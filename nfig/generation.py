@@ -14,12 +14,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
 
-from nfig.config import ModelConfig
+from nfig.config import ModelConfig, SamplingDefaults
 from nfig.graphs import Graphs, Turn
 from nfig.model import NFIGModel
 from nfig.sampling import (
@@ -63,6 +63,21 @@ class Generation:
     kept: tuple[tuple[int, ...], ...] = ()
     """Tokens of the first bands, row-major, where they are given and not to be drawn: those of an
     image to vary, say. The bands after them are drawn to fit."""
+
+    @classmethod
+    def with_sampling(
+        cls, sampling: SamplingDefaults, *, class_label: int, seed: int, image_index: int = 0
+    ) -> Self:
+        """As a model draws unless told otherwise."""
+        return cls(
+            class_label=class_label,
+            seed=seed,
+            image_index=image_index,
+            guidance_scale=sampling.guidance_scale,
+            top_k=sampling.top_k,
+            top_p=sampling.top_p,
+            temperature=sampling.temperature,
+        )
 
     def __post_init__(self) -> None:
         _check_whole("class_label", self.class_label, 0, LARGEST_SEED)

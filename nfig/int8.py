@@ -23,6 +23,8 @@ LARGEST = 127
 ZERO = 128
 """What stands for 0 in a row's uint8."""
 LEVELS = 255
+LINES = 8
+"""Of an image, rounded together."""
 SMALLEST_SCALE = 1e-12
 """In place of the scale of a row of zeros."""
 
@@ -104,9 +106,13 @@ class Int8Conv2d(Rounded):
         # Rounded down, so that nothing is cut off above 255.
         zero = math.floor(-low / scale)
         steps, half = torch.tensor(1 / scale), torch.tensor(zero + 0.5)
-        rounded = torch.addcmul(half, x_1CHW.float(), steps)
+        rounded = torch.empty_like(x_1CHW, dtype=torch.uint8)
+        # A few lines at a time: all pixels in float32 would be the most that a decoder holds.
+        parts = zip(x_1CHW.split(LINES, 2), rounded.split(LINES, 2), strict=True)
+        for lines, rounded_lines in parts:
+            rounded_lines.copy_(torch.addcmul(half, lines.float(), steps))
         y_1CHW: Tensor = torch.ops.onednn.qconv2d_pointwise(
-            *(rounded.to(torch.uint8), scale, zero, self._weight, self._scale_O, self._zero_O),
+            *(rounded, scale, zero, self._weight, self._scale_O, self._zero_O),
             *(self._bias_O, *self._places, 1.0, 0, x_1CHW.dtype, "none", [], ""),
         )
         return y_1CHW

@@ -12,9 +12,14 @@ import platform
 import sys
 
 import torch
+from torch import nn
 
 from nfig.model import NFIGModel
+from nfig.tokenizer.decoder import Decoder
 from nfig.tokenizer.layers import fold_upsampling
+from nfig.tokenizer.preview_decoder import PreviewDecoder
+from nfig.transformer import NextFrequencyTransformer
+from nfig.transformer.block import Block
 from nfig.transformer.linear import SteadyLinear
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
@@ -30,15 +35,20 @@ def dtype_named(name: str) -> torch.dtype:
 def to_precision(model: NFIGModel, name: str) -> NFIGModel:
     """Changes the model in place, where it will draw, and returns it: from now on it only draws."""
     to_dtype(model, name)
-    transformer, tokenizer = model.transformer, model.tokenizer
-    fold_upsampling(tokenizer.decoder.layers)
-    if tokenizer.preview_decoder is not None:
-        fold_upsampling(tokenizer.preview_decoder.layers)
-    for module in transformer.modules():
-        if isinstance(module, SteadyLinear):
-            module.pack()
+    model.apply(lay_out)
     give_back_memory()
     return model
+
+
+def lay_out(module: nn.Module) -> None:
+    """One module, in place, as it draws fastest: for `nn.Module.apply`, children first."""
+    if isinstance(module, Decoder | PreviewDecoder):
+        fold_upsampling(module.layers)
+    elif isinstance(module, Block | NextFrequencyTransformer):
+        for each in module.modules():
+            if isinstance(each, SteadyLinear):
+                each.pack()
+        give_back_memory()
 
 
 def to_dtype(model: NFIGModel, name: str) -> None:

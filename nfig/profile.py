@@ -21,6 +21,7 @@ from nfig.config import Profile
 from nfig.int8 import Int8Conv2d, Int8Linear, has_int8
 from nfig.model import NFIGModel
 from nfig.precision import give_back_memory, to_precision
+from nfig.tokenizer.decoder import Decoder
 from nfig.tokenizer.layers import ResBlock
 from nfig.transformer.block import Block
 
@@ -50,14 +51,20 @@ def to_profile(model: NFIGModel, profile: Profile | None = None) -> NFIGModel:
     if model.config.profile == "exact":
         return model
     if has_int8(model.device):
-        for module in list(model.modules()):
-            if isinstance(module, Block):
-                _round_block(module)
-                give_back_memory()
-        for module in list(model.tokenizer.decoder.modules()):
-            if isinstance(module, ResBlock):
-                _round_res_block(module)
+        model.apply(round_layers)
     return to_precision(model, FAST_DTYPE)
+
+
+def round_layers(module: nn.Module) -> None:
+    """One module's layers to 8 bits, in place: for `nn.Module.apply`, children first."""
+    if isinstance(module, Block):
+        _round_block(module)
+        give_back_memory()
+    elif isinstance(module, Decoder):
+        for block in module.modules():
+            if isinstance(block, ResBlock):
+                _round_res_block(block)
+        give_back_memory()
 
 
 def _round_block(block: Block) -> None:

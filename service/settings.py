@@ -89,8 +89,8 @@ class WorkerSettings(QueueSettings):
     baseline: BaselineMode = "idle"
     """When the engine measures what its speed is compared with: while nobody draws, before it is
     ready, or never; Triton reads it from its own environment."""
-    max_generations: int = Field(default=16, ge=1)
-    """Images drawn at once."""
+    max_generations: int = Field(default=32, ge=1)
+    """Images drawn at once; fewer than fill the engine's batches leave it idle between them."""
     brownout_min_bands: int | None = Field(default=None, ge=1)
     """The fewest bands to which images are cut when demand exceeds capacity; unset: never."""
     brownout_target_seconds: float = Field(default=0.5, gt=0)

@@ -20,11 +20,14 @@ def data_avatars(
     out: Annotated[Path, typer.Option(help="Folder to write train64.npz and its companions to.")],
     per_class: Annotated[int, typer.Option(help="Images of each of the 16 classes.")] = 2000,
     seed: Annotated[int, typer.Option(help="Same seed, same images.")] = 0,
+    apart_from: Annotated[
+        Path | None, typer.Option(help="A data set whose held-out images are left out.")
+    ] = None,
 ) -> None:
     """Draw the set that the shipped model was trained on; needs Node.js and npm."""
     from nfig.data import avatars
 
-    built = avatars.build(out, per_class=per_class, seed=seed)
+    built = avatars.build(out, per_class=per_class, seed=seed, apart_from=apart_from)
     typer.echo(f"{out}: {len(built)} images, digest {built.digest}")
 
 

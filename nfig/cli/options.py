@@ -42,6 +42,7 @@ Compiled = Annotated[
     bool, typer.Option("--compile", help="Faster after a slow start; needs a C++ compiler.")
 ]
 LearningRate = Annotated[float, typer.Option(help="At the peak.")]
+Optimizer = Annotated[str, typer.Option(help="adamw or muon.")]
 Device = Annotated[str, typer.Option(help="cpu, cuda or auto; nobody has run cuda yet.")]
 Seed = Annotated[int, typer.Option(help="Of weights and order of the data.")]
 

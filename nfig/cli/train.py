@@ -23,6 +23,7 @@ from nfig.cli.options import (
     LearningRate,
     Minutes,
     ModelName,
+    Optimizer,
     Out,
     Preset,
     Recipe,
@@ -121,6 +122,7 @@ def train_transformer(  # noqa: PLR0913
     batch_size: Annotated[
         int | None, typer.Option(help="Images at once, over all processes; 64, or the recipe's.")
     ] = None,
+    optimizer: Optimizer = "adamw",
     learning_rate: Annotated[
         float | None, typer.Option(help="At the peak; 1e-3, or the recipe's.")
     ] = None,
@@ -141,6 +143,7 @@ def train_transformer(  # noqa: PLR0913
         "minutes": minutes,
         "batch_size": batch_size,
         "accumulate": accumulate,
+        "optimizer": optimizer,
         "learning_rate": learning_rate,
         "checkpoint_minutes": checkpoint_minutes,
         "device": device,
@@ -149,10 +152,9 @@ def train_transformer(  # noqa: PLR0913
     options = options_of(recipe, given, without_recipe={"clip_norm": 2.0})
     images, folder = datasets.load_images(data), RunFolder(run)
     config = preset_of(preset or recipe or DEFAULT_PRESET, len(images.class_names))
-    config = replace(config, name=name or config.name)
     training = partial(
         runs.train_transformer,
-        config,
+        replace(config, name=name or config.name),
         images,
         tokenizer_from=tokenizer,
         run=folder,

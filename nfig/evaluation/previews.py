@@ -79,6 +79,8 @@ def _costs(tokenizer: FRVAE, band: int, canvas_1CHW: Tensor) -> dict[str, float]
         small_B3yx = tokenizer.preview_decoder(band, canvas_BCHW)
         return tokenizer.preview_decoder.enlarge(band, small_B3yx)
 
+    # Both decoders have the same dtype, which canvases need not have.
+    canvas_1CHW = canvas_1CHW.to(next(tokenizer.decoder.parameters()).dtype)
     both: tuple[Decode, Decode] = (preview, tokenizer.decoder)
     light, full = (_flops(decode, canvas_1CHW) for decode in both)
     seconds: list[list[float]] = [[], []]

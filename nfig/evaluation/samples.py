@@ -66,14 +66,8 @@ def _generations(
     generations = []
     for label in labels:
         generations.append(
-            Generation(
-                class_label=label,
-                seed=seed,
-                image_index=drawn[label],
-                guidance_scale=sampling.guidance_scale,
-                top_k=sampling.top_k,
-                top_p=sampling.top_p,
-                temperature=sampling.temperature,
+            Generation.with_sampling(
+                sampling, class_label=label, seed=seed, image_index=drawn[label]
             )
         )
         drawn[label] += 1

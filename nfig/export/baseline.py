@@ -19,7 +19,6 @@ from typing import Any, Self
 import torch
 
 from nfig.export.contract import BASELINES, BATCH_SIZES
-from nfig.export.cores import Cores
 
 FILE = "baseline.json"
 
@@ -35,19 +34,16 @@ class Place:
     device: str
     dtype: str
     threads: int
-    lone_threads: int
-    """Of a batch of one row."""
 
     @classmethod
-    def here(cls, *, digest: str, device: torch.device, dtype: torch.dtype, cores: Cores) -> Self:
+    def here(cls, *, digest: str, device: torch.device, dtype: torch.dtype) -> Self:
         name = torch.cuda.get_device_name(device) if device.type == "cuda" else device.type
         return cls(
             digest=digest,
             host=f"{platform.node()}, {os.cpu_count()} x {_processor()}",
             device=name,
             dtype=str(dtype).removeprefix("torch."),
-            threads=cores.share,
-            lone_threads=cores.lone,
+            threads=torch.get_num_threads(),
         )
 
 

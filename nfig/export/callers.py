@@ -7,6 +7,7 @@ sent twice.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -22,13 +23,18 @@ Values = Mapping[str, npt.NDArray[Any]]
 
 
 class Caller:
-    """One request: who gets the bands of one row."""
+    """One request: who gets the bands of one row.
+
+    One thread draws and asks, another sends: Triton forgets a request with its last response, so
+    nothing may be asked while one is on its way.
+    """
 
     def __init__(self, request: Any, triton: Any) -> None:
         """`triton` is `triton_python_backend_utils`."""
         self._request = request
         self._triton = triton
         self._sender = request.get_response_sender()
+        self._lock = threading.Lock()
         self.open = True
 
     def read(self, grid_sides: Sequence[int]) -> Generation:
@@ -38,23 +44,30 @@ class Caller:
         tensors = {name: read(self._request, name).as_numpy() for name in names}
         return read_generation(tensors, grid_sides)
 
-    def is_alive(self) -> bool:
+    def listens(self) -> bool:
         """Asks Triton."""
-        if self.open and self._request.is_cancelled():
-            self.end()
-        return self.open
+        with self._lock:
+            return self.open and not self._request.is_cancelled()
 
     def send(self, tensors: Sequence[Any], *, last: bool) -> None:
-        response = self._triton.InferenceResponse(output_tensors=tensors)
-        if last:
-            self._send_last(response)
-        else:
-            self._sender.send(response)
+        """Unless it has left: a response on a cancelled stream can leak or crash Triton's gRPC."""
+        with self._lock:
+            if not self.open:
+                return
+            if self._request.is_cancelled():
+                self._send_last(None)
+                return
+            response = self._triton.InferenceResponse(output_tensors=tensors)
+            if last:
+                self._send_last(response)
+            else:
+                self._sender.send(response)
 
     def end(self, error: Any = None) -> None:
         """Unless it has had its last response."""
-        if self.open:
-            self._send_last(error and self._triton.InferenceResponse(error=error))
+        with self._lock:
+            if self.open:
+                self._send_last(error and self._triton.InferenceResponse(error=error))
 
     def _send_last(self, response: Any) -> None:
         """With the final flag, which every request must get exactly once."""
@@ -77,8 +90,10 @@ class Audience:
 
     def has(self, row: int) -> bool:
         caller = self._callers[row]
-        self._found = self._found or caller.is_alive()
-        return caller.open
+        if self._found:
+            return caller.open
+        self._found = caller.listens()
+        return self._found
 
 
 def values_of_band(step: ServedBand, digest: str) -> Values:

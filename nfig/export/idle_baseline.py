@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
 from pathlib import Path
 
-from nfig.export.baseline import Baseline, Place, measuring, read_baseline, write_baseline
+from nfig.export.baseline import Baseline, measuring, read_baseline, write_baseline
 from nfig.export.contract import BATCH_SIZES
 from nfig.export.quiet import NeverQuiet, Quiet
 from nfig.export.served_model import ServedModel, place_of
 from nfig.precision import DTYPES
-from nfig.speed import BaselineReport, DisturbedError, measure_baselines
+from nfig.speed import DisturbedError, measure_baselines
 
 logger = logging.getLogger(__name__)
 
@@ -74,33 +73,25 @@ class IdleBaseline:
             return None
 
     def _measured(self) -> Baseline:
-        """With as many threads as rows of that number get; written for the next start."""
-        place, sizes = place_of(self._served), BATCH_SIZES
-        lone, others = self._report(sizes[:1], place), self._report(sizes[1:], place)
+        """Written for the next start."""
+        served, place = self._served, place_of(self._served)
+        report = measure_baselines(
+            served.config,
+            digest=served.digest,
+            batch_sizes=BATCH_SIZES,
+            device=str(served.model.device),
+            dtype=next(name for name, dtype in DTYPES.items() if str(dtype).endswith(place.dtype)),
+            quiet=self._quiet.wait,
+            disturbed=self._quiet.disturbed,
+        )
         baseline = Baseline(
             place=place,
-            date=others.date,
-            models={name: each.model for name, each in others.baselines.items()},
-            seconds={
-                name: {**lone.baselines[name].seconds, **each.seconds}
-                for name, each in others.baselines.items()
-            },
+            date=report.date,
+            models={name: each.model for name, each in report.baselines.items()},
+            seconds={name: each.seconds for name, each in report.baselines.items()},
         )
         try:
             write_baseline(self._folder, baseline)
         except OSError as error:
             logger.warning("the baseline is measured again at the next start: %s", error)
         return baseline
-
-    def _report(self, batch_sizes: Sequence[int], place: Place) -> BaselineReport:
-        served = self._served
-        served.cores.use_for(batch_sizes[0])
-        return measure_baselines(
-            served.config,
-            digest=served.digest,
-            batch_sizes=batch_sizes,
-            device=str(served.model.device),
-            dtype=next(name for name, dtype in DTYPES.items() if str(dtype).endswith(place.dtype)),
-            quiet=self._quiet.wait,
-            disturbed=self._quiet.disturbed,
-        )

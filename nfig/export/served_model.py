@@ -20,7 +20,6 @@ import torch
 from nfig import checkpoint
 from nfig.export.baseline import Baseline, Place, read_baseline
 from nfig.export.contract import BATCH_SIZES
-from nfig.export.cores import Cores
 from nfig.generation import NO_TOKEN, BandStep, Generation, generate
 from nfig.graphs import Graphs
 from nfig.images import to_pixels
@@ -61,7 +60,6 @@ class ServedModel:
         self.model = model.eval()
         self.config = model.config
         self.digest = digest
-        self.cores = Cores.of_process()
         self.graphs = Graphs.on(model.device)
         self.baseline: Baseline | None = None
         """What speed is compared with, once it has been measured."""
@@ -101,7 +99,6 @@ class ServedModel:
 
         # The baselines are measured with guidance, which doubles the rows.
         guided = any(generation.guidance_scale > 0 for generation in generations)
-        self.cores.use_for(batch_size)
         rows = [*generations, *padding]
         steps = generate(self.model, rows, is_alive=alive, graphs=self.graphs)
         return (
@@ -146,14 +143,7 @@ class ServedModel:
         """Draws once at every batch size and decodes: first runs are far slower than the rest."""
         self.warm_up_decoders()
         sampling = self.config.sampling
-        generation = Generation(
-            class_label=0,
-            seed=0,
-            guidance_scale=sampling.guidance_scale,
-            top_k=sampling.top_k,
-            top_p=sampling.top_p,
-            temperature=sampling.temperature,
-        )
+        generation = Generation.with_sampling(sampling, class_label=0, seed=0)
         for batch_size in BATCH_SIZES:
             for _ in self.draw([generation] * batch_size):
                 pass
@@ -167,9 +157,7 @@ class ServedModel:
 def place_of(served: ServedModel) -> Place:
     """Where the model runs."""
     weight = next(served.model.transformer.parameters())
-    return Place.here(
-        digest=served.digest, device=weight.device, dtype=weight.dtype, cores=served.cores
-    )
+    return Place.here(digest=served.digest, device=weight.device, dtype=weight.dtype)
 
 
 def padded_size(num_rows: int) -> int:

@@ -12,15 +12,16 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from nfig.building import random_model
 from nfig.config import ModelConfig
 from nfig.generation import Generation, generate
 from nfig.graphs import Graphs
+from nfig.int8 import has_int8
 from nfig.model import NFIGModel
-from nfig.precision import dtype_named, to_precision
-from nfig.profile import to_profile
+from nfig.precision import dtype_named, lay_out
+from nfig.profile import FAST_DTYPE, round_layers
 from nfig.speed.clock import Times, now
 from nfig.speed.published_var import PublishedVAR
 
@@ -52,19 +53,22 @@ class EngineContender:
     @classmethod
     def random(cls, config: ModelConfig, *, device: torch.device, dtype: str) -> EngineContender:
         """In the config's profile. Raises ValueError on an unknown dtype."""
-        model = to_profile(random_model(config, device=device, dtype=dtype))
-        return cls(to_precision(model, dtype) if config.profile == "exact" else model)
+        fast = config.profile == "fast"
+        rounded = fast and has_int8(device)
+
+        def finish(module: nn.Module) -> None:
+            if rounded:
+                round_layers(module)
+            lay_out(module)
+
+        dtype = FAST_DTYPE if fast else dtype
+        return cls(random_model(config, device=device, dtype=dtype, finish=finish))
 
     def bands(self, batch_size: int) -> Iterator[tuple[float, Tensor]]:
         sampling = self.config.sampling
         generations = [
-            Generation(
-                class_label=row % self.config.transformer.num_classes,
-                seed=row,
-                guidance_scale=sampling.guidance_scale,
-                top_k=sampling.top_k,
-                top_p=sampling.top_p,
-                temperature=sampling.temperature,
+            Generation.with_sampling(
+                sampling, class_label=row % self.config.transformer.num_classes, seed=row
             )
             for row in range(batch_size)
         ]

@@ -44,9 +44,10 @@ def memory_budget(
     # The residual stream, one branch, and the MLP's two of four times the width.
     block = rows * last_tokens * transformer.width * size * (2 + 2 * 4)
     logits = 2 * batch_size * last_tokens * tokenizer.codebook_size * FLOAT32_BYTES
-    # A residual block's input, first half, that normed, that activated: four at full resolution, of
-    # one image at a time.
-    pixels = 4 * (tokenizer.image_size // tokenizer.patch_side) ** 2 * tokenizer.widths[0] * size
+    # A residual block's input, what a convolution takes and what it gives: three at full
+    # resolution, of one image at a time; in 8 bits also what is rounded.
+    value = 3 * size + (1 if rounded else 0)
+    pixels = (tokenizer.image_size // tokenizer.patch_side) ** 2 * tokenizer.widths[0] * value
     return MemoryBudget(
         weights=sum(tensor.numel() * tensor.element_size() for tensor in tensors) + rounded,
         cache=2 * transformer.depth * rows * tokenizer.num_tokens * transformer.width * size,

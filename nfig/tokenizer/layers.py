@@ -29,8 +29,12 @@ class ResBlock(nn.Module):
         nn.init.zeros_(self.conv2.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        y = self.conv1(F.silu(self.norm1(x)))
-        y = self.conv2(F.silu(self.norm2(y)))
+        # Without gradients in the norm's own memory: nobody else has seen it.
+        inplace = not torch.is_grad_enabled()
+        y = self.conv1(F.silu(self.norm1(x), inplace=inplace))
+        y = self.norm2(y)
+        y = F.silu(y, inplace=inplace)
+        y = self.conv2(y)
         out: Tensor = x + y
         return out
 

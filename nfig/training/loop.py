@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from nfig.images import Pixels, save_png
 from nfig.training import processes
 from nfig.training.averaging import AveragedModule
+from nfig.training.optimizers import Optimizers
 from nfig.training.options import TrainingOptions
 from nfig.training.reporting import Reporter
 from nfig.training.run_folder import RunFolder
@@ -92,7 +93,7 @@ class _Loop:
         # What is random about a row, such as its mirroring, must differ between processes.
         torch.manual_seed(options.seed + processes.rank())
         self.average = AveragedModule(task.module, decay=options.ema_decay)
-        self.optimizer = _optimizer(task.module, options)
+        self.optimizers = Optimizers(task.module, options)
         self.step = 0
         self.seconds = 0.0
         self._restore()
@@ -140,16 +141,14 @@ class _Loop:
 
     def _one_step(self) -> dict[str, float]:
         rate = learning_rate(self.options, step=self.step, progress=self.progress)
-        for group in self.optimizer.param_groups:
-            group["lr"] = rate
         self.task.module.train()
-        self.optimizer.zero_grad()
+        self.optimizers.zero_grad()
         figures = processes.mean_figures(self._gradients())
         processes.average_gradients(self.task.module.parameters())
         norm = nn.utils.clip_grad_norm_(self.task.module.parameters(), self.options.clip_norm)
         if not torch.isfinite(norm):
             raise FloatingPointError(f"the gradient of step {self.step} is not finite")
-        self.optimizer.step()
+        self.optimizers.step(learning_rate=rate)
         self.step += 1
         self.average.update(self.task.module, step=self.step)
         return {**figures, "gradient_norm": round(float(norm), 4), "learning_rate": rate}
@@ -185,7 +184,7 @@ class _Loop:
                 "seconds": self.seconds,
                 "module": self.task.module.state_dict(),
                 "averaged": self.average.module.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
+                "optimizers": self.optimizers.state_dict(),
                 "task": self.task.state(),
                 "random": random_states,
             }
@@ -198,7 +197,7 @@ class _Loop:
         self.step, self.seconds = state["step"], state["seconds"]
         self.task.module.load_state_dict(state["module"])
         self.average.module.load_state_dict(state["averaged"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        self.optimizers.load_state_dict(state["optimizers"])
         self.task.restore(state["task"])
         self._restore_random(state["random"])
         self.reporter.say(f"resumed at step {self.step}")
@@ -211,24 +210,6 @@ class _Loop:
         else:
             # More processes than before: a stream of numbers that was not used yet.
             torch.manual_seed(hash((self.options.seed, processes.rank(), self.step)))
-
-
-def _optimizer(module: nn.Module, options: TrainingOptions) -> torch.optim.AdamW:
-    embeddings = {id(part.weight) for part in module.modules() if isinstance(part, nn.Embedding)}
-    decayed: list[nn.Parameter] = []
-    free: list[nn.Parameter] = []
-    for name, parameter in module.named_parameters():
-        is_weight = name.endswith("weight") and parameter.ndim >= 2
-        (decayed if is_weight and id(parameter) not in embeddings else free).append(parameter)
-    return torch.optim.AdamW(
-        [
-            {"params": decayed, "weight_decay": options.weight_decay},
-            {"params": free, "weight_decay": 0.0},
-        ],
-        lr=options.learning_rate,
-        betas=options.betas,
-        fused=True,
-    )
 
 
 @contextmanager

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 DEVICES = ("cpu", "cuda", "auto")
+OPTIMIZERS = ("adamw", "muon")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,6 +24,8 @@ class TrainingOptions:
     """Images that are in memory at once, over all processes."""
     accumulate: int = 1
     """Batches whose mean gradient makes one step; a step sees `images_per_step`."""
+    optimizer: str = "adamw"
+    """Or "muon", for transformers (nfig.training.optimizers)."""
     learning_rate: float = 1e-3
     """At the peak, after warming up."""
     final_learning_rate: float = 0.02
@@ -50,6 +53,10 @@ class TrainingOptions:
             raise ValueError("give either epochs or minutes")
         if self.device not in DEVICES:
             raise ValueError(f"device must be one of {', '.join(DEVICES)}: {self.device!r}")
+        if self.optimizer not in OPTIMIZERS:
+            raise ValueError(
+                f"optimizer must be one of {', '.join(OPTIMIZERS)}: {self.optimizer!r}"
+            )
         positive = ("epochs", "minutes", "batch_size", "accumulate", "learning_rate", "clip_norm")
         for name in positive:
             value = getattr(self, name)

@@ -353,9 +353,10 @@ def _facts(
     plain_options = dataclasses.asdict(options)
     plain_options["betas"] = list(options.betas)
     del plain_options["device"]
-    if options.accumulate == 1:
-        # Younger than the first runs, which must not be taken for other trainings.
-        del plain_options["accumulate"]
+    for name, default in (("accumulate", 1), ("optimizer", "adamw")):
+        if plain_options[name] == default:
+            # Younger than the first runs, which must not be taken for other trainings.
+            del plain_options[name]
     return {
         "kind": kind,
         "config": config.to_dict(),

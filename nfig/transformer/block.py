@@ -36,12 +36,24 @@ def modulate(x_BlD: Tensor, *, scale_B1D: Tensor, shift_B1D: Tensor) -> Tensor:
 
 def attend(q_BNlE: Tensor, k_BNtE: Tensor, v_BNtE: Tensor, *, mask_lt: Tensor | None) -> Tensor:
     """Softmax attention of queries that are scaled already: (B, N, l, E)."""
+    if q_BNlE.requires_grad and q_BNlE.device.type == "cpu":
+        return _attend_for_gradient(q_BNlE, k_BNtE, v_BNtE, mask_lt)
     if mask_lt is not None or q_BNlE.device.type != "cpu" or q_BNlE.dtype is not torch.bfloat16:
         return F.scaled_dot_product_attention(q_BNlE, k_BNtE, v_BNtE, attn_mask=mask_lt, scale=1.0)
     # PyTorch's fused kernel takes many small products, where the CPU is far from its rate. A row
     # at a time: its scores stay in the cache, and its bits do not depend on the others.
     rows = zip(q_BNlE, k_BNtE, v_BNtE, strict=True)
     return torch.stack([torch.bmm(torch.bmm(q, k.mT).softmax(-1), v) for q, k, v in rows])
+
+
+def _attend_for_gradient(
+    q_BNlE: Tensor, k_BNtE: Tensor, v_BNtE: Tensor, mask_lt: Tensor | None
+) -> Tensor:
+    """Term by term: backwards, the CPU's fused kernel takes many times as long."""
+    scores_BNlt = q_BNlE @ k_BNtE.mT
+    if mask_lt is not None:
+        scores_BNlt = scores_BNlt.masked_fill(~mask_lt, -torch.inf)
+    return scores_BNlt.softmax(-1).to(v_BNtE.dtype) @ v_BNtE
 
 
 class Attention(nn.Module):
@@ -62,7 +74,11 @@ class Attention(nn.Module):
         self, x_BlD: Tensor, *, mask_lt: Tensor | None, remember: Remember | None
     ) -> Tensor:
         qkv_Bl3NE = self._qkv(x_BlD).view(*x_BlD.shape[:2], 3, self.num_heads, -1)
-        queries, keys, values = qkv_Bl3NE.permute(2, 0, 3, 1, 4).unbind(0)
+        qkv_3BNlE = qkv_Bl3NE.permute(2, 0, 3, 1, 4)
+        if self.training:
+            # Gradients of what lies scattered take several times as long.
+            qkv_3BNlE = qkv_3BNlE.contiguous()
+        queries, keys, values = qkv_3BNlE.unbind(0)
         head_scale = self.log_head_scale.clamp(max=math.log(LARGEST_HEAD_SCALE)).exp()
         queries = (F.normalize(queries, dim=-1) * head_scale).to(values.dtype)
         keys = F.normalize(keys, dim=-1).to(values.dtype)

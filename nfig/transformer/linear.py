@@ -55,10 +55,11 @@ class SteadyLinear(nn.Linear):
 
 
 def can_pack(weight_OI: Tensor) -> bool:
-    """For bfloat16 on a CPU that has it."""
+    """For bfloat16 on a CPU that has it, once."""
     return bool(
         weight_OI.device.type == "cpu"
         and weight_OI.dtype is torch.bfloat16
+        and not weight_OI.is_mkldnn
         and torch.backends.mkldnn.is_available()
         and torch.ops.mkldnn._is_mkldnn_bf16_supported()
     )

@@ -12,8 +12,6 @@ from pydantic.fields import FieldInfo
 from service.settings import PREFIX, GatewaySettings, QueueSettings, WorkerSettings
 
 OF_OTHERS = {
-    "NFIG_LONE_THREADS": "Triton: how many cores an image drawn alone may have; by default as "
-    "many as a batch, which is what `OMP_NUM_THREADS` says.",
     "NFIG_RUNS": "`nfig train`: folder of what runs keep; by default `~/.cache/nfig/runs`.",
     "NFIG_BASE_URL": "`nfig_client`: the service's address.",
     "NFIG_API_KEY": "`nfig_client`: the key that it sends.",

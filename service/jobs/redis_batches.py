@@ -42,8 +42,16 @@ class RedisBatches:
         self._waiting.append(command)
         return await command.answer
 
+    async def close(self) -> None:
+        """Waits for what is on its way: left to itself, it might connect again after the last."""
+        await asyncio.gather(*self._travelling)
+
     def _send(self) -> None:
-        batch, self._waiting = self._waiting, []
+        # Those whose callers have gone away meanwhile, perhaps with the connections, are not sent.
+        batch = [command for command in self._waiting if not command.answer.done()]
+        self._waiting = []
+        if not batch:
+            return
         # A task of its own: no caller who goes away takes the others' commands along.
         task = asyncio.create_task(self._travel(batch))
         self._travelling.add(task)

@@ -39,7 +39,7 @@ class Scripts:
     """One attribute per script; what each takes and returns stands in its head comment."""
 
     def __init__(self, redis: Redis) -> None:
-        batches = RedisBatches(redis)
+        self._batches = batches = RedisBatches(redis)
         self.submit = Script(batches, "attendance", "waiting", "accepting", "submit")
         self.lease = Script(batches, "waiting", "ending", "attendance", "lease", even_if_full=True)
         self.renew = Script(batches, "attendance", "renew", even_if_full=True)
@@ -62,3 +62,7 @@ class Scripts:
         self.register = Script(batches, "register", even_if_full=True)
         self.registered = Script(batches, "registered")
         self.unregister = Script(batches, "unregister")
+
+    async def close(self) -> None:
+        """Waits for what is on its way to Redis."""
+        await self._batches.close()

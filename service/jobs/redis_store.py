@@ -52,6 +52,7 @@ class RedisStore:
 
     async def close(self) -> None:
         await self._log.close()
+        await self._scripts.close()
         await self._redis.aclose()
 
     def _keys_to_end(self, job_id: str, waiting: str) -> Sequence[str]:

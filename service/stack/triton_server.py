@@ -114,8 +114,7 @@ def start_triton(
     """Starts Triton on free ports and returns once every model is ready.
 
     `ports` are those of an earlier server, in whose place it is started; `threads` is how many
-    cores each process of a model may use: half of them by default, as one draws while another
-    decodes; whoever draws a lone row may use all.
+    cores each process of a model may use: half of them by default, as two draw side by side.
     Raises RuntimeError that names the cause and the log.
     """
     root = wheel or default_wheel()
@@ -193,8 +192,8 @@ def _environment(root: Path, threads: int | None) -> dict[str, str]:
     assert libpython is not None
     libraries = [str(root / "nvidia_pytriton.libs"), str(libpython.parent)]
     packages = [str(Path(__file__).parents[2]), sysconfig.get_path("purelib")]
-    cores = len(os.sched_getaffinity(0))
-    threads = threads or max(1, cores // 2)
+    # Two instances of the transformer draw side by side.
+    threads = threads or max(1, len(os.sched_getaffinity(0)) // 2)
     return {
         **os.environ,
         "LD_LIBRARY_PATH": os.pathsep.join(libraries),
@@ -203,7 +202,6 @@ def _environment(root: Path, threads: int | None) -> dict[str, str]:
         "PYTHONPATH": os.pathsep.join(packages),
         "PYTHONDONTWRITEBYTECODE": "1",
         "OMP_NUM_THREADS": str(threads),
-        "NFIG_LONE_THREADS": str(max(threads, cores)),
     }
 
 

@@ -95,7 +95,7 @@ async def test_a_generation_that_is_left_stops_before_its_last_band(
     async def executed_by_now() -> float:
         before = executed()
         while True:  # until nobody draws any more
-            await asyncio.sleep(0.05)
+            await asyncio.sleep(0.2)
             if (now := executed()) == before:
                 return now
             before = now

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from nfig.export.callers import Audience, Caller, Values, values_of_band, values
 from nfig.export.exporter import verified_folder
 from nfig.export.idle_baseline import IdleBaseline
 from nfig.export.quiet import Quiet
-from nfig.export.served_model import ServedModel
+from nfig.export.served_model import ServedBand, ServedModel
 from nfig.generation import Generation
 
 
@@ -58,17 +59,24 @@ class TritonPythonModel:
                 caller.end(pb_utils.TritonError(str(error), pb_utils.TritonError.INVALID_ARG))
         if not rows:
             return
-        generations = [generation for _, generation in rows]
         audience = Audience([caller for caller, _ in rows])
-        for step in self.model.draw(generations, is_alive=audience.has):
-            self.metrics.observe(step, self.model.baseline)
-            shared = _tensors(values_of_band(step, self.model.digest))
-            for (caller, generation), row in zip(rows, step.rows, strict=True):
-                # Each is asked: a response on a cancelled stream can leak or crash Triton's gRPC.
-                if row is not None and caller.is_alive():
-                    last = step.band + 1 == generation.bands
-                    caller.send([*shared, *_tensors(values_of_row(row))], last=last)
-            audience.next_band()
+        generations = [generation for _, generation in rows]
+        # A response waits until Triton has taken it; meanwhile the next band is drawn.
+        with ThreadPoolExecutor(1, "nfig-send") as sender:
+            sendings = []
+            for step in self.model.draw(generations, is_alive=audience.has):
+                self.metrics.observe(step, self.model.baseline)
+                sendings.append(sender.submit(self._send, step, rows))
+                audience.next_band()
+        for sending in sendings:
+            sending.result()
+
+    def _send(self, step: ServedBand, rows: Sequence[tuple[Caller, Generation]]) -> None:
+        shared = _tensors(values_of_band(step, self.model.digest))
+        for (caller, generation), row in zip(rows, step.rows, strict=True):
+            if row is not None:
+                last = step.band + 1 == generation.bands
+                caller.send([*shared, *_tensors(values_of_row(row))], last=last)
 
     def finalize(self) -> None:
         self.quiet.close()

@@ -7,7 +7,7 @@ repeat one of them. So the images of a larger set with the same seed begin with 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 import numpy.typing as npt
@@ -25,13 +25,22 @@ def image_seed(seed: int, class_name: str, index: int, attempt: int = 0) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def distinct_images(draw: Draw, *, seed: int, class_name: str, count: int) -> Iterator[Pixels]:
-    """Raises ValueError if the class has not so many different images."""
-    seen: set[bytes] = set()
+def digest_of(pixels: Pixels) -> bytes:
+    return hashlib.sha256(np.ascontiguousarray(pixels).data).digest()
+
+
+def distinct_images(
+    draw: Draw, *, seed: int, class_name: str, count: int, apart_from: Collection[bytes] = ()
+) -> Iterator[Pixels]:
+    """None of them has a digest in `apart_from`.
+
+    Raises ValueError if the class has not so many different images.
+    """
+    seen = set(apart_from)
     for index in range(count):
         for attempt in range(MAX_ATTEMPTS):
             pixels = draw(image_seed(seed, class_name, index, attempt))
-            digest = hashlib.sha256(pixels.tobytes()).digest()
+            digest = digest_of(pixels)
             if digest not in seen:
                 break
         else:

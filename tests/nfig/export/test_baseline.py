@@ -14,13 +14,10 @@ import torch
 
 from nfig.export.baseline import FILE, Baseline, Place, read_baseline, write_baseline
 from nfig.export.contract import BASELINES, BATCH_SIZES
-from nfig.export.cores import Cores
 from nfig.export.served_model import ServedModel
 from nfig.generation import Generation
 
-HERE = Place.here(
-    digest="d", device=torch.device("cpu"), dtype=torch.float32, cores=Cores(share=1, lone=2)
-)
+HERE = Place.here(digest="d", device=torch.device("cpu"), dtype=torch.float32)
 BANDS = 6
 
 
@@ -41,7 +38,7 @@ def test_what_was_written_is_read_where_it_was_measured(tmp_path: Path) -> None:
     assert known.seconds_of(2, 5) == {}
 
 
-@pytest.mark.parametrize("field", ["digest", "host", "device", "dtype", "threads", "lone_threads"])
+@pytest.mark.parametrize("field", ["digest", "host", "device", "dtype", "threads"])
 def test_one_of_another_place_is_as_good_as_none(field: str, tmp_path: Path) -> None:
     write_baseline(tmp_path, a_baseline(replace(HERE, **{field: "other"})))
     assert read_baseline(tmp_path, here=HERE, num_bands=BANDS) is None

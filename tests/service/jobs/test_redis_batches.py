@@ -74,3 +74,22 @@ async def test_a_redis_that_has_forgotten_its_scripts_is_told_them_again(redis: 
         await redis.script_flush()
         calls = [scripts.backlog(keys=["none"], args=["workers", 1, 1, 0]) for _ in range(3)]
         assert await asyncio.gather(*calls) == [[0, 0, 0]] * 3
+
+
+async def test_who_leaves_before_the_journey_sends_nothing(redis: Any) -> None:
+    batches = NotingBatches(redis)
+    leaving = asyncio.create_task(batches.execute("ECHO", "a"))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await asyncio.sleep(0.05)
+    assert batches.sizes == []
+
+
+async def test_closing_waits_for_what_is_on_its_way(redis: Any) -> None:
+    batches = RedisBatches(redis)
+    calling = asyncio.create_task(batches.execute("ECHO", "a"))
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    await batches.close()
+    assert await asyncio.wait_for(calling, 0.5) == b"a"
+    assert not batches._travelling

@@ -50,6 +50,23 @@ def test_more_images_of_a_class_begin_with_the_fewer(tmp_path: Path) -> None:
         assert np.array_equal(own[:3], few.pixels[few.labels == label])
 
 
+def test_what_another_set_holds_out_is_left_out(tmp_path: Path) -> None:
+    other = build(tmp_path / "other", per_class=4, seed=0, drawers=chance_drawers)
+    _, held_out = other.split()
+    beside = build(
+        tmp_path / "beside",
+        per_class=4,
+        seed=0,
+        apart_from=tmp_path / "other" / FILE,
+        drawers=chance_drawers,
+    )
+    drawn = {image.tobytes() for image in beside.pixels}
+    assert len(held_out) > 0
+    assert not any(image.tobytes() in drawn for image in held_out.pixels)
+    shared = sum(image.tobytes() in drawn for image in other.pixels)
+    assert shared == len(other) - len(held_out)
+
+
 def test_the_set_is_read_with_its_names_and_goes_with_its_attribution(tmp_path: Path) -> None:
     built = build(tmp_path, per_class=2, seed=0, drawers=chance_drawers)
     read = load_images(tmp_path / FILE)
