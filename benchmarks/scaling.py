@@ -19,7 +19,6 @@ import typer
 from benchmarks.queue_model import Model, Simulation, at_random
 from benchmarks.reports import quantile
 from benchmarks.simulation import newest
-from nfig.export.contract import BATCH_SIZES
 from service.settings import GatewaySettings, WorkerSettings
 
 PAGE = Path(__file__).parents[1] / "docs" / "scaling.md"
@@ -117,7 +116,7 @@ def model_of(costs: Costs, tritons: int) -> Model:
         # What gateways let in is bounded by a setting; here it shows how much would wait.
         depth=10**9,
         batches=TRITON_CORES,
-        batch_sizes=BATCH_SIZES,
+        batch_sizes=(1, 2, 3, 4, 6, 8, 10, 12, 16),
         bands=BANDS,
         gather_seconds=0.002,
         band_seconds=lambda _band, size: size * costs.triton / BANDS,

@@ -7,13 +7,10 @@ weights are also laid out once as its matrix products read them, see docs/decisi
 
 from __future__ import annotations
 
-import ctypes
-import platform
-import sys
-
 import torch
 from torch import nn
 
+from nfig.heap import give_back_memory
 from nfig.model import NFIGModel
 from nfig.tokenizer.decoder import Decoder
 from nfig.tokenizer.layers import fold_upsampling
@@ -60,9 +57,3 @@ def to_dtype(model: NFIGModel, name: str) -> None:
     tokenizer.decoder.to(dtype)
     if tokenizer.preview_decoder is not None:
         tokenizer.preview_decoder.layers.to(dtype)
-
-
-def give_back_memory() -> None:
-    """To the system, what has been freed: layers that took each other's place leave gaps."""
-    if sys.platform == "linux" and platform.libc_ver()[0] == "glibc":
-        ctypes.CDLL("libc.so.6").malloc_trim(0)

@@ -18,9 +18,10 @@ from typing import get_args
 from torch import nn
 
 from nfig.config import Profile
+from nfig.heap import give_back_memory
 from nfig.int8 import Int8Conv2d, Int8Linear, has_int8
 from nfig.model import NFIGModel
-from nfig.precision import give_back_memory, to_precision
+from nfig.precision import to_precision
 from nfig.tokenizer.decoder import Decoder
 from nfig.tokenizer.layers import ResBlock
 from nfig.transformer.block import Block

@@ -22,6 +22,7 @@ from nfig.export.baseline import Baseline, Place, read_baseline
 from nfig.export.contract import BATCH_SIZES
 from nfig.generation import NO_TOKEN, BandStep, Generation, generate
 from nfig.graphs import Graphs
+from nfig.heap import map_large_tensors
 from nfig.images import to_pixels
 from nfig.model import NFIGModel
 from nfig.profile import to_profile
@@ -70,6 +71,7 @@ class ServedModel:
 
         Raises ValueError if it is not a whole one.
         """
+        map_large_tensors()
         model = to_profile(checkpoint.load(folder).to(device))
         served = cls(model, digest=checkpoint.digest(folder))
         here, num_bands = place_of(served), served.model.num_bands
