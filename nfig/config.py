@@ -290,7 +290,7 @@ def _var(depth: int) -> ModelConfig:
     )
 
 
-AVATARS_64 = ModelConfig(name="avatars-64")
+AVATARS_64 = ModelConfig(name="avatars-64", sampling=SamplingDefaults(temperature=0.8))
 _BUILT = (
     AVATARS_64,
     dataclasses.replace(
