@@ -29,6 +29,12 @@ CODES = 12
 rows_of_logits = st.lists(
     st.lists(st.floats(-20, 20, width=32), min_size=CODES, max_size=CODES), min_size=1, max_size=4
 )
+any_choice = st.builds(
+    TokenChoice,
+    top_k=st.integers(0, CODES),
+    top_p=st.floats(0.01, 1),
+    temperature=st.floats(0, 3),
+)
 
 
 def as_logits(rows: list[list[float]]) -> Tensor:
@@ -95,13 +101,7 @@ def test_a_row_is_drawn_alike_alone_and_among_others(
     rows: list[list[float]], data: st.DataObject
 ) -> None:
     logits = as_logits(rows)
-    choice = st.builds(
-        TokenChoice,
-        top_k=st.integers(0, CODES),
-        top_p=st.floats(0.01, 1),
-        temperature=st.floats(0, 3),
-    )
-    choices = [data.draw(choice) for _ in rows]
+    choices = [data.draw(any_choice) for _ in rows]
     noise = gumbel_noise(list(range(len(rows))), num_tokens=1, codebook_size=CODES, device=CPU)
     together = draw_tokens(logits, noise, choices)
     for row in range(len(rows)):
@@ -114,13 +114,7 @@ def test_a_row_is_drawn_alike_alone_and_among_others(
 @settings(deadline=None)
 def test_one_sort_draws_the_same_tokens(rows: list[list[float]], data: st.DataObject) -> None:
     logits = as_logits(rows)
-    choice = st.builds(
-        TokenChoice,
-        top_k=st.integers(0, CODES),
-        top_p=st.floats(0.01, 1),
-        temperature=st.floats(0, 3),
-    )
-    choices = [data.draw(choice) for _ in rows]
+    choices = [data.draw(any_choice) for _ in rows]
     stacked = stack_choices(choices)
     noise = gumbel_noise(list(range(len(rows))), num_tokens=1, codebook_size=CODES, device=CPU)
     expected = draw_tokens(logits, noise, choices)
