@@ -197,7 +197,8 @@ class _Loop:
         self.step, self.seconds = state["step"], state["seconds"]
         self.task.module.load_state_dict(state["module"])
         self.average.module.load_state_dict(state["averaged"])
-        self.optimizers.load_state_dict(state["optimizers"])
+        # Older states have one alone, under its name of then.
+        self.optimizers.load_state_dict(state.get("optimizers") or [state["optimizer"]])
         self.task.restore(state["task"])
         self._restore_random(state["random"])
         self.reporter.say(f"resumed at step {self.step}")
