@@ -14,7 +14,8 @@ from service.stack.processes import PartFailed
 
 DOUBT_SECONDS = 15.0
 """For so long the worker may find that Triton does not draw; longer than it rests at most between
-two canaries after failures."""
+two canaries after failures. Each start anew is given twice as long as the one before: where a
+machine is slow, or the worker's word old, Triton must not be ended just before it draws."""
 MAX_RESTARTS = 5
 """In a row, without an engine that was ready in between."""
 
@@ -62,7 +63,7 @@ class TritonKeeper:
             return
         now = self._clock()
         self._doubted_at = now if self._doubted_at is None else self._doubted_at
-        if now - self._doubted_at >= DOUBT_SECONDS:
+        if now - self._doubted_at >= DOUBT_SECONDS * 2**self._restarts:
             self._restart("does not draw")
 
     def _restart(self, problem: str) -> None:

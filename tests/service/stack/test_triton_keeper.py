@@ -41,10 +41,15 @@ def test_one_that_ends_is_started_anew_at_once() -> None:
     assert world.said == ["Triton ended with status -9: it is started anew"]
 
 
-def test_one_that_does_not_draw_is_started_anew_after_a_while() -> None:
+def test_one_that_does_not_draw_is_started_anew_after_a_while_and_then_twice_that() -> None:
     world = World(draws=False)
     keeper = world.keeper()
-    for moment, restarts in ((0.0, 0), (0.9, 0), (1.0, 1), (1.9, 1), (2.0, 1), (3.0, 2)):
+    first, second, third = (
+        ((0.0, 0), (0.9, 0), (1.0, 1)),
+        ((2.0, 1), (3.9, 1), (4.0, 2)),
+        ((5.0, 2), (8.9, 2), (9.0, 3)),
+    )
+    for moment, restarts in (*first, *second, *third):
         world.now = moment * DOUBT_SECONDS
         keeper.look()
         assert world.restarts == restarts, moment
