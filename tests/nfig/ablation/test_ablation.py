@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -93,6 +94,18 @@ def test_what_has_a_row_is_not_run_again(command: list[object], tmp_path: Path) 
     }
     output = nfig(*command, "--variants", "nfig", "--transformer-steps", 3, code=2)
     assert "has another transformer_steps: 2" in output
+
+
+def test_a_presets_temperature_changes_no_figure(
+    command: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nfig(*command, "--variants", "nfig")
+    colder = replace(TINY, name="colder", sampling=replace(TINY.sampling, temperature=0.1))
+    monkeypatch.setitem(PRESETS, "colder", colder)
+    nfig(*command, "--variants", "nfig", "--preset", "colder")
+    tiny, cold = (rows(tmp_path / "out")[f"{name}-nfig-seed-0"] for name in ("tiny", "colder"))
+    for figure in ("psnr", "frechet", "class_accuracy"):
+        assert cold[figure] == tiny[figure]
 
 
 def test_the_shipped_model_can_be_varied_in_every_way() -> None:
