@@ -36,7 +36,8 @@ check: $(SETUP) ## lint, format, types, dependency rules, the proto and what it 
 		promtool check config $(PROMETHEUS)/prometheus.yml && promtool test rules $(PROMETHEUS)/tests/*.yml; \
 	else echo "promtool is not installed (Debian: prometheus): its checks are left out."; fi
 
-bench: $(SETUP) ## measure the service beside bare FastAPI and the engine alone; leave the machine alone meanwhile
+bench: $(SETUP) ## measure the model beside VAR, and the service beside its engine; leave the machine alone meanwhile
+	$(BIN)/python -m benchmarks.model
 	$(BIN)/python -m benchmarks.latency
 	$(BIN)/python -m benchmarks.gateway_cost
 	$(BIN)/python -m benchmarks.watchers
@@ -70,6 +71,8 @@ sbom: $(SETUP) out/cyclonedx/.setup-done ## write what each image has of Python,
 pages: $(SETUP) ## write the pages of docs/ that are generated
 	$(BIN)/python -m service.admin settings > docs/settings.md
 	$(BIN)/python .ci/licences.py
+	$(BIN)/python -m benchmarks.scaling --write
+	$(BIN)/python -m benchmarks.page
 
 site: $(SETUP) ## build the pages as a web site into site/
 	$(BIN)/mkdocs build --strict

@@ -9,7 +9,7 @@ from html import escape
 
 WIDTH, HEIGHT = 420, 280
 LEFT, RIGHT, TOP, BOTTOM = 52, 16, 48, 46
-KEY_WIDTH = 170
+MAX_KEY_WIDTH, KEY_Y = 170, 32
 COLOURS = ("#1f4e9c", "#d9480f", "#2b8a3e", "#862e9c")
 TICKS = 5
 
@@ -71,8 +71,10 @@ def _drawn(chart: Chart) -> str:
     middle = (TOP + HEIGHT - BOTTOM) / 2
     label = _text(14, middle, chart.y_label, anchor="middle")
     parts.append(f'<g transform="rotate(-90 14 {middle:g})">{label}</g>')
+    key_width = min(MAX_KEY_WIDTH, (WIDTH - LEFT) // len(chart.lines))
     for number, (name, line) in enumerate(chart.lines.items()):
-        parts += _line(axes, number, name, line)
+        parts += _line(axes, number, line)
+        parts += _key(LEFT + key_width * number, number, name)
     return "\n".join(parts)
 
 
@@ -91,18 +93,17 @@ def _grid(axes: _Axes) -> list[str]:
     return parts
 
 
-def _line(axes: _Axes, number: int, name: str, line: Sequence[tuple[float, float]]) -> list[str]:
+def _line(axes: _Axes, number: int, line: Sequence[tuple[float, float]]) -> list[str]:
     colour = COLOURS[number % len(COLOURS)]
     places = [(axes.x(x), axes.y(y)) for x, y in line]
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
     dots = [f'<circle cx="{x:.1f}" cy="{y:.1f}" r="3" fill="{colour}"/>' for x, y in places]
-    key_x, key_y = LEFT + KEY_WIDTH * number, 32
-    key = f'<path d="M{key_x} {key_y}h16" stroke="{colour}" stroke-width="2"/>'
-    return [
-        f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>',
-        *dots,
-        key + _text(key_x + 22, key_y + 4, name),
-    ]
+    return [f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="2"/>', *dots]
+
+
+def _key(x: float, number: int, name: str) -> list[str]:
+    stroke = f'stroke="{COLOURS[number % len(COLOURS)]}" stroke-width="2"'
+    return [f'<path d="M{x:g} {KEY_Y}h16" {stroke}/>', _text(x + 22, KEY_Y + 4, name)]
 
 
 def _text(x: float, y: float, text: str, *, anchor: str = "start") -> str:

@@ -7,7 +7,7 @@ import math
 import os
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -50,6 +50,22 @@ class Report:
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         console.print(str(path), highlight=False)
         return path
+
+
+def newest_result(name: str, folder: Path = RESULTS) -> dict[str, Any]:
+    """The file that a benchmark wrote last. Raises FileNotFoundError."""
+    # 2026-11-24-230146-gateway-cost.json: the date is 17 characters, the name is all the rest.
+    found = [path for path in sorted(folder.glob("[0-9]*.json")) if path.stem[18:] == name]
+    if not found:
+        raise FileNotFoundError(f"no result of {name} in {folder}")
+    result: dict[str, Any] = json.loads(found[-1].read_text(encoding="utf-8"))
+    return result
+
+
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """The first column to the left, the others, which are figures, to the right."""
+    rule = ["---", *["---:"] * (len(head) - 1)]
+    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
 
 
 def quantile(values: Sequence[float], share: float) -> float:

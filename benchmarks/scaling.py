@@ -6,19 +6,16 @@ model with callers that come at random. `--write` puts the tables into docs/scal
 
 from __future__ import annotations
 
-import json
 import math
 import re
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from benchmarks.queue_model import Model, Simulation, at_random
-from benchmarks.reports import quantile
-from benchmarks.simulation import newest
+from benchmarks.reports import markdown_table, newest_result, quantile
 from service.settings import GatewaySettings, WorkerSettings
 
 PAGE = Path(__file__).parents[1] / "docs" / "scaling.md"
@@ -52,7 +49,7 @@ class Costs:
 
     @classmethod
     def newest(cls) -> Costs:
-        image, gateway = (_result(name) for name in ("per-image", "gateway-cost"))
+        image, gateway = (newest_result(name) for name in ("per-image", "gateway-cost"))
         (row,) = image["rows"]
         streamed = next(each for each in gateway["rows"] if each["per"] == "streamed band")
         return cls(
@@ -173,10 +170,10 @@ def page_part(costs: Costs) -> str:
     amounts = [[f"`{name}`", unit, f"{amount:,.1f}"] for name, unit, amount in per_million(costs)]
     parts = [
         f"Measured: {', '.join(costs.dates)}.",
-        table(["per image", "measured"], measured_rows(costs)),
-        table(["images/s", *(f"{rate:,}" for rate in RATES)], planned_rows(costs)),
-        table(["one of a kind", "images/s"], ends),
-        table(["per million images", "", "amount"], amounts),
+        markdown_table(["per image", "measured"], measured_rows(costs)),
+        markdown_table(["images/s", *(f"{rate:,}" for rate in RATES)], planned_rows(costs)),
+        markdown_table(["one of a kind", "images/s"], ends),
+        markdown_table(["per million images", "", "amount"], amounts),
     ]
     return "\n\n".join(parts)
 
@@ -210,16 +207,6 @@ def planned_rows(costs: Costs) -> list[list[str]]:
         ["simulated p99", *(f"{p99 * 1e3:,.0f} ms" for _, p99 in times)],
         ["simulated p99, one Triton gone", *(f"{p99 * 1e3:,.0f} ms" for _, p99 in fewer)],
     ]
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    rule = ["---", *["---:"] * (len(head) - 1)]
-    return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
-
-
-def _result(name: str) -> dict[str, Any]:
-    kept: dict[str, Any] = json.loads(newest(name).read_text(encoding="utf-8"))
-    return kept
 
 
 def main(

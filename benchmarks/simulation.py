@@ -10,9 +10,7 @@ one is measured first, in two minutes on a machine that does nothing else.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -20,7 +18,7 @@ import typer
 from benchmarks import overload
 from benchmarks.paced_engine import grid_sides
 from benchmarks.queue_model import Model, Simulation, steadily
-from benchmarks.reports import RESULTS, Report, milliseconds, quantile
+from benchmarks.reports import Report, milliseconds, newest_result, quantile
 
 Row = Mapping[str, Any]
 MOST_OFF = {"completed": 0.05, "p50": 0.1, "p99": 0.15}
@@ -94,16 +92,6 @@ def _verdict(rows: Sequence[Row]) -> str:
     return demanded + ("; ".join(complaints) or "met")
 
 
-def newest(name: str, folder: Path = RESULTS) -> Path:
-    """The last result of a benchmark. Raises FileNotFoundError."""
-    found = sorted(folder.glob(f"[0-9]*-{name}.json"))
-    # 2026-11-24-230146-gateway-cost.json: the date is 17 characters, the name is all the rest.
-    exact = [path for path in found if path.stem[18:] == name]
-    if not exact:
-        raise FileNotFoundError(f"no result of {name} in {folder}")
-    return exact[-1]
-
-
 def main(
     validate: Annotated[bool, typer.Option(help="Measure first, on this machine.")] = False,
     seconds: Annotated[float, typer.Option(help="Per load, with --validate.")] = 20.0,
@@ -113,7 +101,7 @@ def main(
         measured = overload.measure(overload.Load(seconds=seconds))
         parameters, rows = measured.parameters, measured.rows
     else:
-        kept = json.loads(newest("overload").read_text(encoding="utf-8"))
+        kept = newest_result("overload")
         parameters, rows = kept["parameters"], kept["rows"]
     compare(parameters, rows).publish()
 

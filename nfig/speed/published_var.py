@@ -53,7 +53,7 @@ class PublishedVAR(nn.Module):
         self.decoder = PublishedDecoder(config.tokenizer)
         self.eval().requires_grad_(False)
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def draw(
         self,
         labels_B: Tensor,
@@ -101,7 +101,7 @@ class PublishedVAR(nn.Module):
         phi = self.phi[phi_of_band(band, num_bands=self.config.tokenizer.num_bands)]
         canvas_BCHW.add_(drawn.mul(0.5) + phi(drawn).mul_(0.5))
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def decode(self, canvas_BCHW: Tensor) -> Tensor:
         """Pixels in [0, 1], (B, 3, side, side)."""
         images: Tensor = self.decoder(canvas_BCHW)

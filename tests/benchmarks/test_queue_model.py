@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from itertools import pairwise
 
@@ -10,6 +9,7 @@ import pytest
 
 from benchmarks import simulation
 from benchmarks.queue_model import Fate, Model, Simulation, at_random, steadily
+from benchmarks.reports import newest_result
 
 SECONDS = 0.1
 ONE = Model(
@@ -87,7 +87,7 @@ def test_jobs_begin_in_the_order_in_which_they_came() -> None:
 
 
 def test_the_model_says_what_the_committed_overload_measured() -> None:
-    kept = json.loads(simulation.newest("overload").read_text(encoding="utf-8"))
+    kept = newest_result("overload")
     report = simulation.compare(kept["parameters"], kept["rows"])
     assert report.verdict.endswith(": met")
     assert [row["offered / capacity"] for row in report.rows] == [0.5, 1.0, 2.0, 5.0]
