@@ -94,13 +94,18 @@ class AuthorsVAR:
 def measure(*, repository: Path, preset: str, device: str, dtype: str, repetitions: int) -> Report:
     config = preset_named(preset)
 
+    def theirs() -> AuthorsVAR:
+        return AuthorsVAR(repository, config, device=device, dtype=dtype)
+
+    def ours() -> PublishedContender:
+        return PublishedContender.random(config, device=torch.device(device), dtype=dtype)
+
     def in_turn(*, ours_first: bool) -> Sequence[Times]:
-        ours = None
         if ours_first:
-            ours = PublishedContender.random(config, device=torch.device(device), dtype=dtype)
-        theirs = AuthorsVAR(repository, config, device=device, dtype=dtype)
-        ours = ours or PublishedContender.random(config, device=theirs.device, dtype=dtype)
-        contenders = (theirs.time_image, lambda: time_images(ours, 1))
+            published, authors = ours(), theirs()
+        else:
+            authors, published = theirs(), ours()
+        contenders = (authors.time_image, lambda: time_images(published, 1))
         return measure_in_turn(contenders, limit=repetitions)
 
     orders = [in_turn(ours_first=ours_first) for ours_first in (True, False)]

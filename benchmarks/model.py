@@ -13,22 +13,27 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.reports import RESULTS
+from benchmarks.reports import result_file
 
+EXACT = "nfig-bench-d16-var-d20"
+FAST = "nfig-bench-fast-d16-var-d20"
+SMALLER_VAR = "nfig-bench-d16-var-d16"
+SAME_CODE = "nfig-bench-same-code-d16-var-d20"
+BATCHES = "nfig-bench-batches-d16-var-d20"
 D16_D20 = ("--model", "nfig-d16", "--against", "var-d20")
 RUNS: Mapping[str, Sequence[str]] = {
-    "nfig-bench-d16-var-d20": D16_D20,
-    "nfig-bench-fast-d16-var-d20": (*D16_D20, "--profile", "fast"),
-    "nfig-bench-d16-var-d16": ("--model", "nfig-d16", "--against", "var-d16"),
-    "nfig-bench-same-code-d16-var-d20": (*D16_D20, "--baseline", "same_code"),
-    "nfig-bench-batches-d16-var-d20": (*D16_D20, "--batch-sizes", "2,4"),
+    EXACT: D16_D20,
+    FAST: (*D16_D20, "--profile", "fast"),
+    SMALLER_VAR: ("--model", "nfig-d16", "--against", "var-d16"),
+    SAME_CODE: (*D16_D20, "--baseline", "same_code"),
+    BATCHES: (*D16_D20, "--batch-sizes", "2,4"),
 }
 """Options by the name of the result."""
 
 
 def command(name: str, options: Sequence[str]) -> list[str]:
     """That writes a dated result of this name."""
-    file = RESULTS / f"{datetime.now(UTC):%Y-%m-%d-%H%M%S}-{name}.json"
+    file = result_file(name, datetime.now(UTC))
     return [sys.executable, "-m", "nfig", "bench", *options, "--json", str(file)]
 
 

@@ -6,32 +6,24 @@ what the newest results say; a result is the dated file that its command wrote.
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 import typer
 
 from benchmarks.line_chart import page
 from benchmarks.page_parts import PARTS, Part
+from benchmarks.reports import with_part
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "speed.md"
 PICTURES = DOCS / "images" / "speed"
-COMMAND = "python -m benchmarks.page"
 
 
 def written(text: str, parts: dict[str, Part]) -> str:
     """The page with these parts in their places. Raises ValueError if one has none."""
     for name, part in parts.items():
-        between = re.compile(rf"(<!-- begin: {name} -->\n).*?(<!-- end -->)", re.DOTALL)
-        content = f"\n{part.text}\n\n"
-        if part.charts:
-            content += f"![{part.seen}](images/{PICTURES.name}/{name}.svg)\n\n"
-        places = list(between.finditer(text))
-        if len(places) != 1:
-            raise ValueError(f"{PAGE.name} has {len(places)} places for {name}")
-        (place,) = places
-        text = text[: place.end(1)] + content + text[place.start(2) :]
+        picture = f"\n\n![{part.seen}](images/{PICTURES.name}/{name}.svg)" if part.charts else ""
+        text = with_part(text, name, part.text + picture)
     return text
 
 

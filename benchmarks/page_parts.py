@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.line_chart import Chart
+from benchmarks.model import BATCHES, EXACT, FAST, SAME_CODE, SMALLER_VAR
 from benchmarks.reports import markdown_table, newest_result
 
 Row = Mapping[str, Any]
 Line = Sequence[tuple[float, float]]
-EXACT = "nfig-bench-d16-var-d20"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,9 +25,8 @@ class Part:
 
 def model() -> Part:
     """`nfig bench` at batch 1: two profiles of ours beside VAR."""
-    exact, fast = newest_result(EXACT), newest_result("nfig-bench-fast-d16-var-d20")
-    others = (f"nfig-bench-{name}" for name in ("d16-var-d16", "same-code-d16-var-d20"))
-    results = [exact, fast, *map(newest_result, others)]
+    results = [newest_result(name) for name in (EXACT, FAST, SMALLER_VAR, SAME_CODE)]
+    exact, fast, *_ = results
     head = ["", "against", "ms", "the other, ms", "speedup", "memory", "previews"]
     return Part(
         text=f"{_measured(*results)}\n\n{markdown_table(head, map(_compared, results))}",
@@ -79,7 +78,7 @@ def _speedup(exact: Row, fast: Row) -> Chart:
 
 def batches() -> Part:
     """`nfig bench` by batch size."""
-    results = [newest_result(name) for name in (EXACT, "nfig-bench-batches-d16-var-d20")]
+    results = [newest_result(name) for name in (EXACT, BATCHES)]
     head = ["batch", "nfig-d16, images/s", "var-d20, images/s", "speedup", "of the machine's rate"]
     rows = [
         [

@@ -6,6 +6,7 @@ import json
 import math
 import os
 import platform
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -44,12 +45,17 @@ class Report:
         if self.verdict:
             console.print(self.verdict)
         now = datetime.now(UTC)
-        path = folder / f"{now:%Y-%m-%d-%H%M%S}-{self.name}.json"
+        path = result_file(self.name, now, folder)
         folder.mkdir(parents=True, exist_ok=True)
         content = {"date": f"{now:%Y-%m-%dT%H:%M:%SZ}", "machine": _machine(), **asdict(self)}
         path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
         console.print(str(path), highlight=False)
         return path
+
+
+def result_file(name: str, date: datetime, folder: Path = RESULTS) -> Path:
+    """Where the result of that name and date is kept."""
+    return folder / f"{date:%Y-%m-%d-%H%M%S}-{name}.json"
 
 
 def newest_result(name: str, folder: Path = RESULTS) -> dict[str, Any]:
@@ -66,6 +72,19 @@ def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """The first column to the left, the others, which are figures, to the right."""
     rule = ["---", *["---:"] * (len(head) - 1)]
     return "\n".join(f"| {' | '.join(row)} |" for row in (head, rule, *rows))
+
+
+def with_part(page: str, name: str, content: str) -> str:
+    """The page with this content between `<!-- begin: name -->` and the next `<!-- end -->`.
+
+    Raises ValueError if it has no such place, or several.
+    """
+    pattern = rf"(<!-- begin: {re.escape(name)} -->\n).*?(<!-- end -->)"
+    places = list(re.finditer(pattern, page, re.DOTALL))
+    if len(places) != 1:
+        raise ValueError(f"the page has {len(places)} places for {name}")
+    (place,) = places
+    return f"{page[: place.end(1)]}\n{content}\n\n{page[place.start(2) :]}"
 
 
 def quantile(values: Sequence[float], share: float) -> float:

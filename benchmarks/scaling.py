@@ -7,7 +7,6 @@ model with callers that come at random. `--write` puts the tables into docs/scal
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -15,11 +14,11 @@ from typing import Annotated
 import typer
 
 from benchmarks.queue_model import Model, Simulation, at_random
-from benchmarks.reports import markdown_table, newest_result, quantile
+from benchmarks.reports import markdown_table, newest_result, quantile, with_part
 from service.settings import GatewaySettings, WorkerSettings
 
 PAGE = Path(__file__).parents[1] / "docs" / "scaling.md"
-BEGIN, END = "<!-- begin: python -m benchmarks.scaling --write -->", "<!-- end -->"
+PLACE = "python -m benchmarks.scaling --write"
 RATES = (1, 100, 10_000)
 BUSY = 0.6
 """Share of its time that a part may be busy when the load is as planned."""
@@ -217,8 +216,7 @@ def main(
     typer.echo(part)
     if write:
         text = PAGE.read_text(encoding="utf-8")
-        between = re.compile(f"{re.escape(BEGIN)}.*{re.escape(END)}", re.DOTALL)
-        PAGE.write_text(between.sub(f"{BEGIN}\n\n{part}\n\n{END}", text), encoding="utf-8")
+        PAGE.write_text(with_part(text, PLACE, part), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -48,7 +48,9 @@ def test_what_stood_in_a_place_is_replaced() -> None:
 def test_a_result_is_what_the_command_of_its_name_writes(name: str) -> None:
     *_, file = command(name, RUNS[name])
     assert re.fullmatch(rf"{RESULTS}/\d{{4}}-\d\d-\d\d-\d{{6}}-{name}\.json", file)
-    options = newest_result(name)["options"]
+    result = newest_result(name)
+    assert not any(each["disturbed"] for each in result["results"])
+    options = result["options"]
     asked = dict(zip(RUNS[name][::2], RUNS[name][1::2], strict=True))
     sizes = [int(size) for size in asked.pop("--batch-sizes", "1").split(",")]
     assert options["batch_sizes"] == sizes

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from benchmarks import per_image, scaling
+from benchmarks.reports import with_part
 
 COSTS = scaling.Costs(
     gateway=0.003,
@@ -23,7 +24,7 @@ COSTS = scaling.Costs(
 def test_the_page_has_the_tables_of_its_command() -> None:
     text = scaling.PAGE.read_text(encoding="utf-8")
     part = scaling.page_part(scaling.Costs.newest())
-    assert f"{scaling.BEGIN}\n\n{part}\n\n{scaling.END}" in text
+    assert with_part(text, scaling.PLACE, part) == text
 
 
 def test_no_part_is_busier_than_planned_and_none_could_be_spared() -> None:

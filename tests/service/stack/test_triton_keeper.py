@@ -44,12 +44,9 @@ def test_one_that_ends_is_started_anew_at_once() -> None:
 def test_one_that_does_not_draw_is_started_anew_after_a_while_and_then_twice_that() -> None:
     world = World(draws=False)
     keeper = world.keeper()
-    first, second, third = (
-        ((0.0, 0), (0.9, 0), (1.0, 1)),
-        ((2.0, 1), (3.9, 1), (4.0, 2)),
-        ((5.0, 2), (8.9, 2), (9.0, 3)),
-    )
-    for moment, restarts in (*first, *second, *third):
+    moments = (0.0, 0.9, 1.0, 2.0, 3.9, 4.0, 5.0, 8.9, 9.0)
+    expected = (0, 0, 1, 1, 1, 2, 2, 2, 3)
+    for moment, restarts in zip(moments, expected, strict=True):
         world.now = moment * DOUBT_SECONDS
         keeper.look()
         assert world.restarts == restarts, moment
