@@ -2,8 +2,8 @@
 
 Every seed is drawn alone, then again in batches of each size: shuffled anew, so that rows and
 neighbours differ, and in every other batch beside a neighbour that is cancelled after a band. Each
-batch is drawn twice, one way after the other: as the service does it, and unconstrained, with plain
-linear layers and without padding.
+batch is drawn twice, one way after the other: as the service does it, and unconstrained, with
+products of all rows at once and without padding.
 
 Shape legend: B batch rows, L all tokens of an image.
 """
@@ -29,6 +29,8 @@ import typer
 from benchmarks.reports import Report, milliseconds
 from nfig.export.served_model import ServedModel
 from nfig.generation import Generation, generate
+from nfig.int8 import Activation
+from nfig.transformer.linear import product
 
 CHECKPOINT = Path("checkpoints/avatars-64")
 BATCH_SIZES = (1, 2, 7, 8, 16)
@@ -139,7 +141,7 @@ def as_served(
 def plainly(
     served: ServedModel, generations: Sequence[Generation], is_alive: IsAlive
 ) -> Iterator[Sequence[Tokens | None]]:
-    """To be drained at once: meanwhile, linear layers are torch's own everywhere."""
+    """To be drained at once: meanwhile, linear layers have no tiles."""
     with ExitStack() as stack:
         for module in _LINEAR:
             name = f"nfig.transformer.{module}.steady_linear"
@@ -149,8 +151,13 @@ def plainly(
 
 
 def _plain_linear(
-    x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None, activation: str = "none"
+    x: torch.Tensor,
+    weight: torch.Tensor,
+    bias: torch.Tensor | None,
+    activation: Activation = "none",
 ) -> torch.Tensor:
+    if weight.is_mkldnn:
+        return product(x, weight, bias, activation)
     y = F.linear(x, weight, bias)
     return F.gelu(y, approximate="tanh") if activation == "gelu" else y
 

@@ -14,6 +14,8 @@ from itertools import pairwise
 
 from torch import Tensor, nn
 
+from nfig.rows import row_by_row
+
 Matrices = Callable[[int], tuple[Tensor, Tensor]]
 """Takes a band's side, gives `down` (side, latent side) and `up` (latent side, side)."""
 
@@ -36,13 +38,11 @@ class Bands(nn.Module, ABC):
 
     def down(self, band: int, x_BCHW: Tensor) -> Tensor:
         """Latent grid to the band's grid: (B, C, H, W) to (B, C, h, w)."""
-        matrix = self.get_buffer(f"down_{band}").to(x_BCHW.dtype)
-        return matrix @ x_BCHW @ matrix.T
+        return _resample(self.get_buffer(f"down_{band}"), x_BCHW)
 
     def up(self, band: int, x_BChw: Tensor) -> Tensor:
         """The band's grid to the latent grid: (B, C, h, w) to (B, C, H, W)."""
-        matrix = self.get_buffer(f"up_{band}").to(x_BChw.dtype)
-        return matrix @ x_BChw @ matrix.T
+        return _resample(self.get_buffer(f"up_{band}"), x_BChw)
 
     @abstractmethod
     def goal(self, band: int, latent_BCHW: Tensor) -> Tensor:
@@ -56,3 +56,9 @@ class Bands(nn.Module, ABC):
     def exact_targets(self, latent_BCHW: Tensor) -> list[Tensor]:
         """What each band would code if those before it were not rounded: (B, C, h, w) each."""
         return [self.down(band, f_BCHW) for band, f_BCHW in enumerate(self.split(latent_BCHW))]
+
+
+def _resample(matrix: Tensor, x_BCHW: Tensor) -> Tensor:
+    """Along both axes."""
+    matrix = matrix.to(x_BCHW.dtype)
+    return row_by_row(lambda row_1CHW: matrix @ row_1CHW @ matrix.T, x_BCHW)

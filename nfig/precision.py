@@ -2,7 +2,8 @@
 
 Blocks and decoder go to 16 bits. The codebook and the canvas stay in float32, because bands are
 summed there; so does the head, because sampling lives on small differences between logits. On a CPU
-weights are also laid out once as its matrix products read them, see docs/decisions/0012.
+weights are also laid out once as its matrix products read them, see docs/decisions/0012; `pack`
+does that alone, for a model that stays in float32.
 """
 
 from __future__ import annotations
@@ -41,7 +42,15 @@ def lay_out(module: nn.Module) -> None:
     """One module, in place, as it draws fastest: for `nn.Module.apply`, children first."""
     if isinstance(module, Decoder | PreviewDecoder):
         fold_upsampling(module.layers)
-    elif isinstance(module, Block | NextFrequencyTransformer):
+    pack(module)
+
+
+def pack(module: nn.Module) -> None:
+    """One module's linear layers, in place, which changes no bit of what they give.
+
+    For `nn.Module.apply` too; the model only draws then.
+    """
+    if isinstance(module, Block | NextFrequencyTransformer):
         for each in module.modules():
             if isinstance(each, SteadyLinear):
                 each.pack()

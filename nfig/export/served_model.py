@@ -25,6 +25,7 @@ from nfig.graphs import Graphs
 from nfig.heap import map_large_tensors
 from nfig.images import to_pixels
 from nfig.model import NFIGModel
+from nfig.precision import pack
 from nfig.profile import to_profile
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class ServedModel:
         """
         map_large_tensors()
         model = to_profile(checkpoint.load(folder).to(device))
+        model.apply(pack)
         served = cls(model, digest=checkpoint.digest(folder))
         here, num_bands = place_of(served), served.model.num_bands
         try:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from nfig.config import TokenizerConfig
+from nfig.rows import row_by_row
 from nfig.tokenizer.decoder import Decoder
 from nfig.tokenizer.encoder import Encoder
 from nfig.tokenizer.preview_decoder import build_preview_decoder
@@ -52,8 +53,7 @@ class FRVAE(nn.Module):
 
     def decode_canvas(self, canvas_BCHW: Tensor) -> Tensor:
         """Pixels in [-1, 1], (B, 3, Y, X), of a canvas complete or not."""
-        canvas_BCHW = _as_weights(canvas_BCHW, self.decoder)
-        return _joined([self.decoder(part_BCHW) for part_BCHW in _apart(canvas_BCHW)])
+        return _pixels(row_by_row(self.decoder, _as_weights(canvas_BCHW, self.decoder)))
 
     def preview(self, band: int, canvas_BCHW: Tensor) -> Tensor:
         """About what `decode_canvas` gives of the canvas of a band, for far less.
@@ -62,9 +62,11 @@ class FRVAE(nn.Module):
         """
         if self.preview_decoder is None or band == self.config.num_bands - 1:
             return self.decode_canvas(canvas_BCHW)
-        canvas_BCHW = _as_weights(canvas_BCHW, self.preview_decoder)
-        small = [self.preview_decoder(band, part_BCHW) for part_BCHW in _apart(canvas_BCHW)]
-        return _joined([self.preview_decoder.enlarge(band, small_B3yx) for small_B3yx in small])
+        decoder = self.preview_decoder
+        canvas_BCHW = _as_weights(canvas_BCHW, decoder)
+        return _pixels(
+            row_by_row(lambda row: decoder.enlarge(band, decoder(band, row)), canvas_BCHW)
+        )
 
     def embed_band(self, band: int, tokens_Bl: Tensor) -> Tensor:
         """What one band adds to the canvas: Z(v_k), (B, C, H, W)."""
@@ -75,17 +77,8 @@ class FRVAE(nn.Module):
         return self.quantizer.flatten(self.quantizer.bands.down(band, canvas_BCHW))
 
 
-def _apart(x_BCHW: Tensor) -> Sequence[Tensor]:
-    """On a CPU one row at a time: a kernel's last bits depend on the number of rows.
-
-    Threads share out a single row as well as several; rows of padding would be paid for.
-    """
-    return x_BCHW.split(1) if x_BCHW.device.type == "cpu" else (x_BCHW,)
-
-
-def _joined(images: Sequence[Tensor]) -> Tensor:
-    """Pixels in [-1, 1], at least in float32, of a decoder that may run in 16 bits."""
-    images_B3YX = torch.cat(tuple(images))
+def _pixels(images_B3YX: Tensor) -> Tensor:
+    """In [-1, 1], at least in float32, of a decoder that may run in 16 bits."""
     dtype = torch.promote_types(images_B3YX.dtype, torch.float32)
     return images_B3YX.to(dtype).clamp(-1, 1)
 

@@ -5,9 +5,9 @@ Shape legend: B batch rows, C latent channels, H W latent grid.
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor, nn
 
+from nfig.rows import row_by_row
 from nfig.tokenizer.layers import conv3
 
 NUM_PHI = 4
@@ -23,11 +23,7 @@ class Phi(nn.Module):
 
     def forward(self, band: int, x_BCHW: Tensor) -> Tensor:
         conv = self.convolutions[phi_of_band(band, num_bands=self.num_bands)]
-        # On a CPU one row at a time: a convolution of a single row sums in another order than one
-        # of several, and the next token hangs on the last bit. Training has no such token.
-        alone = x_BCHW.device.type == "cpu" and not self.training
-        rows = x_BCHW.split(1) if alone else (x_BCHW,)
-        return (x_BCHW + torch.cat([conv(row) for row in rows])) / 2
+        return (x_BCHW + row_by_row(conv, x_BCHW)) / 2
 
 
 def phi_of_band(band: int, *, num_bands: int) -> int:

@@ -1,13 +1,17 @@
 """Linear layers whose every row comes out the same, bit for bit, whatever rows are beside it.
 
-A generation must not depend on its neighbours in the batch. CPU matrix products in float32 break
-that in the last bit: they share rows out to threads in fours, and sum what is left over in another
-order.
+A generation must not depend on its neighbours in the batch. A CPU's matrix product breaks that in
+the last bit: it chooses its kernel, its blocks and so the order of its sums by the number of rows,
+and chooses differently on every kind of CPU. So the number of rows is always the same: a product
+runs on tiles, whose size depends on the layer's input but never on the batch.
 
-Shape legend: M rows, I inputs, O outputs.
+Shape legend: B batch rows, l tokens of each, M all rows of a product, I inputs, O outputs.
 """
 
 from __future__ import annotations
+
+import math
+from functools import cache
 
 import torch
 import torch.nn.functional as F
@@ -15,26 +19,28 @@ from torch import Tensor, nn
 
 from nfig.int8 import Activation
 
-ROWS_PER_THREAD = 4
+SMALLEST_TILE = 16
+"""Rows. What is missing is filled up, so that this is also what a single row costs."""
+SMALLEST_AMX_TILE = 64
+"""There a product waits for its weights, and 64 rows cost about as much as 16."""
+LARGEST_PAIR = 128
+"""Rows. Above it, a tile gains nothing from another row of the batch."""
 
 
 def steady_linear(
     x: Tensor, weight_OI: Tensor, bias_O: Tensor | None, activation: Activation = "none"
 ) -> Tensor:
-    """`F.linear`, on a CPU with rows of zeros added until no thread has leftovers.
+    """`F.linear` of (B, l, I) or (B, I), then perhaps GELU (tanh approximation).
 
-    GELU is the tanh approximation. Measured for float32 on MKL, and for packed weights, which need
-    no zeros; elsewhere it is only a linear layer.
+    Steady on a CPU without gradients, in 16 and 32 bits; elsewhere it is only a linear layer.
     """
-    if weight_OI.is_mkldnn:
-        return _packed_linear(x, weight_OI, bias_O, activation)
-    if x.device.type != "cpu":
-        y = F.linear(x, weight_OI, bias_O)
-    else:
-        x_MI = x.reshape(-1, x.shape[-1])
-        missing = -x_MI.shape[0] % (ROWS_PER_THREAD * torch.get_num_threads())
-        y_MO = F.linear(F.pad(x_MI, (0, 0, 0, missing)) if missing else x_MI, weight_OI, bias_O)
-        y = y_MO[: x_MI.shape[0]].view(*x.shape[:-1], weight_OI.shape[0])
+    steady = _is_steady(x, weight_OI)
+    if weight_OI.is_mkldnn or (steady and _has_product(weight_OI)):
+        return _in_tiles(x, weight_OI, bias_O, activation)
+    if steady:
+        wide_O = None if bias_O is None else bias_O.float()
+        return _in_tiles(x.float(), weight_OI.float(), wide_O, activation).to(x.dtype)
+    y = F.linear(x, weight_OI, bias_O)
     return F.gelu(y, approximate="tanh") if activation == "gelu" else y
 
 
@@ -47,27 +53,78 @@ class SteadyLinear(nn.Linear):
     def pack(self) -> None:
         """Lay the weight out as the CPU's product reads it, where that is of use; for good.
 
-        What is packed can only draw: it does not train, and is neither saved nor moved.
+        Its outputs stay the same. What is packed can only draw: it does not train, and is neither
+        saved nor moved.
         """
         if can_pack(self.weight):
-            packed = torch.ops.mkldnn._reorder_linear_weight(self.weight.detach())
-            self.weight = nn.Parameter(packed, requires_grad=False)
+            self.weight = nn.Parameter(_packed(self.weight.detach()), requires_grad=False)
 
 
 def can_pack(weight_OI: Tensor) -> bool:
-    """For bfloat16 on a CPU that has it, once."""
-    return bool(
-        weight_OI.device.type == "cpu"
-        and weight_OI.dtype is torch.bfloat16
-        and not weight_OI.is_mkldnn
-        and torch.backends.mkldnn.is_available()
-        and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    """On a CPU in float32, or in bfloat16 where the CPU has it; once."""
+    return _has_product(weight_OI) and not weight_OI.is_mkldnn
+
+
+def tile_rows(num_tokens: int, dtype: torch.dtype) -> int:
+    """How many rows every product has whose input has this many tokens in each row of the batch.
+
+    Whole rows of the batch, in pairs if they are small: guidance makes two of each.
+    """
+    num_tokens = max(num_tokens, 1)
+    unit = 2 * num_tokens if 2 * num_tokens <= LARGEST_PAIR else num_tokens
+    amx = dtype is torch.bfloat16 and _has_amx()
+    return unit * math.ceil((SMALLEST_AMX_TILE if amx else SMALLEST_TILE) / unit)
+
+
+def product(
+    x_MI: Tensor, weight_OI: Tensor, bias_O: Tensor | None, activation: Activation
+) -> Tensor:
+    """One product of packed weights, steady or not."""
+    algorithm = "tanh" if activation == "gelu" else ""
+    y_MO: Tensor = torch.ops.mkldnn._linear_pointwise(
+        x_MI, weight_OI, bias_O, activation, [], algorithm
     )
+    return y_MO
 
 
-def _packed_linear(
+def _in_tiles(
     x: Tensor, weight_OI: Tensor, bias_O: Tensor | None, activation: Activation
 ) -> Tensor:
-    algorithm = "tanh" if activation == "gelu" else ""
-    y: Tensor = torch.ops.mkldnn._linear_pointwise(x, weight_OI, bias_O, activation, [], algorithm)
-    return y
+    rows = tile_rows(x.shape[-2] if x.dim() > 2 else 1, x.dtype)
+    tiles_MI = list(x.reshape(-1, x.shape[-1]).split(rows))
+    missing = rows - tiles_MI[-1].shape[0]
+    if missing:
+        tiles_MI[-1] = F.pad(tiles_MI[-1], (0, 0, 0, missing))
+    packed_OI = weight_OI if weight_OI.is_mkldnn else _packed(weight_OI)
+    tiles_MO = [product(tile_MI, packed_OI, bias_O, activation) for tile_MI in tiles_MI]
+    y_MO = tiles_MO[0] if len(tiles_MO) == 1 else torch.cat(tiles_MO)
+    return y_MO[: y_MO.shape[0] - missing].view(*x.shape[:-1], y_MO.shape[1])
+
+
+def _is_steady(x: Tensor, weight_OI: Tensor) -> bool:
+    training = torch.is_grad_enabled() or torch.is_autocast_enabled("cpu")
+    drawing = x.device.type == "cpu" and x.dtype is weight_OI.dtype and not training
+    return drawing and x.dtype.itemsize <= torch.float32.itemsize and _has_onednn()
+
+
+def _has_product(weight_OI: Tensor) -> bool:
+    """One of oneDNN, which unlike MKL is the same on CPUs of all makers, in the weight's dtype."""
+    if weight_OI.device.type != "cpu" or not _has_onednn():
+        return False
+    if weight_OI.dtype is torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return weight_OI.dtype is torch.float32
+
+
+def _has_onednn() -> bool:
+    return bool(torch.backends.mkldnn.is_available())
+
+
+def _packed(weight_OI: Tensor) -> Tensor:
+    packed_OI: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight_OI)
+    return packed_OI
+
+
+@cache
+def _has_amx() -> bool:
+    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))

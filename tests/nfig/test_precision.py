@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
-import pytest
 import torch
 import torch.nn.functional as F
 
@@ -13,50 +10,9 @@ from nfig.model import NFIGModel
 from nfig.precision import to_precision
 from nfig.tokenizer.layers import FoldedUpsample, Upsample, to_memory_format
 from nfig.transformer.block import attend
-from nfig.transformer.linear import SteadyLinear, can_pack
 from tests.nfig.test_generation import CONFIG, VARIED
 
 BF16 = torch.bfloat16
-packing = pytest.mark.skipif(
-    not can_pack(torch.empty(1, 1, dtype=BF16)), reason="the CPU has no bfloat16"
-)
-
-
-@pytest.fixture
-def num_threads() -> Iterator[Callable[[int], None]]:
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
-@packing
-@pytest.mark.parametrize("threads", [1, 2])
-@pytest.mark.parametrize("activation", ["none", "gelu"])
-@torch.no_grad()
-def test_a_packed_layer_is_the_same_layer_and_each_of_its_rows_is_alone(
-    num_threads: Callable[[int], None], threads: int, activation: str
-) -> None:
-    num_threads(threads)
-    torch.manual_seed(0)
-    for inputs, outputs in ((24, 72), (224, 96), (1024, 3072)):
-        layer, x = SteadyLinear(inputs, outputs), torch.randn(2, 65, inputs).to(BF16)
-        layer.to(BF16)
-        exact = F.linear(x.double(), layer.weight.double(), layer.bias.double())
-        if activation == "gelu":
-            exact = F.gelu(exact, approximate="tanh")
-        layer.pack()
-        assert layer.weight.is_mkldnn
-        everything = layer(x, activation)
-        torch.testing.assert_close(everything.double(), exact, atol=0.01, rtol=0.01)
-        flat_x, flat_y = x.flatten(0, 1), everything.flatten(0, 1)
-        for rows in (1, 2, 3, 5, 7, 9, 18, 65, 128):
-            assert torch.equal(layer(flat_x[:rows], activation), flat_y[:rows]), rows
-
-
-def test_what_trains_is_not_packed() -> None:
-    layer = SteadyLinear(8, 8)
-    layer.pack()
-    assert not layer.weight.is_mkldnn
 
 
 @torch.no_grad()

@@ -30,11 +30,11 @@ def repository(tiny_repository: Path, tmp_path: Path) -> Path:
 def test_the_exported_model_is_the_checkpoint(
     repository: Path, tiny_checkpoint: Path, model: str
 ) -> None:
-    exported = ServedModel.load(verified_folder(repository / model / "1"))
-    original = ServedModel.load(tiny_checkpoint)
-    assert exported.digest == original.digest
-    weights = original.model.state_dict()
-    assert all(value.equal(weights[name]) for name, value in exported.model.state_dict().items())
+    folder = verified_folder(repository / model / "1")
+    assert ServedModel.load(folder).digest == ServedModel.load(tiny_checkpoint).digest
+    weights = checkpoint.load(tiny_checkpoint).state_dict()
+    exported = checkpoint.load(folder).state_dict()
+    assert all(value.equal(weights[name]) for name, value in exported.items())
 
 
 def test_the_card_says_what_the_config_says(repository: Path, tiny_checkpoint: Path) -> None:

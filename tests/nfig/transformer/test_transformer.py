@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-
 import pytest
 import torch
 from torch import Tensor, nn
@@ -11,7 +9,6 @@ from torch import Tensor, nn
 from nfig.config import PRESETS, TokenizerConfig, TransformerConfig
 from nfig.transformer import NextFrequencyTransformer
 from nfig.transformer.block import DropPath
-from nfig.transformer.linear import steady_linear
 
 TOKENIZER = TokenizerConfig(
     image_size=16,
@@ -152,24 +149,3 @@ def test_drop_path_leaves_whole_rows_out_and_keeps_the_mean() -> None:
     assert sorted(rows.unique().tolist()) == pytest.approx([0, 4 / 3])
     assert rows.mean().item() == pytest.approx(1, abs=0.05)
     assert DropPath(0.25).eval()(x) is x
-
-
-@pytest.fixture
-def num_threads() -> Iterator[Callable[[int], None]]:
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
-@pytest.mark.skipif(not torch.backends.mkl.is_available(), reason="a property of MKL's products")
-@pytest.mark.parametrize("threads", [1, 2])
-def test_steady_rows_do_not_depend_on_the_rows_beside_them(
-    num_threads: Callable[[int], None], threads: int
-) -> None:
-    num_threads(threads)
-    torch.manual_seed(0)
-    x, weight, bias = torch.randn(130, 224), torch.randn(96, 224), torch.randn(96)
-    everything = steady_linear(x, weight, bias)
-    torch.testing.assert_close(everything, torch.nn.functional.linear(x, weight, bias))
-    for rows in (1, 2, 3, 5, 7, 9, 18, 65):
-        assert torch.equal(steady_linear(x[:rows], weight, bias), everything[:rows]), rows
