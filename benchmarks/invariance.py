@@ -30,7 +30,7 @@ from benchmarks.reports import Report, milliseconds
 from nfig.export.served_model import ServedModel
 from nfig.generation import Generation, generate
 from nfig.int8 import Activation
-from nfig.transformer.linear import product
+from nfig.transformer.linear import SteadyLinear, product
 
 CHECKPOINT = Path("checkpoints/avatars-64")
 BATCH_SIZES = (1, 2, 7, 8, 16)
@@ -146,6 +146,7 @@ def plainly(
         for module in _LINEAR:
             name = f"nfig.transformer.{module}.steady_linear"
             stack.enter_context(patch(name, _plain_linear))
+        stack.enter_context(patch("nfig.transformer.block.steady_pair", _plain_pair))
         for step in generate(served.model, generations, is_alive=is_alive):
             yield list(step.tokens_Bl.cpu().numpy())
 
@@ -157,9 +158,14 @@ def _plain_linear(
     activation: Activation = "none",
 ) -> torch.Tensor:
     if weight.is_mkldnn:
-        return product(x, weight, bias, activation)
+        return product(weight, bias, activation, x)
     y = F.linear(x, weight, bias)
     return F.gelu(y, approximate="tanh") if activation == "gelu" else y
+
+
+def _plain_pair(x: torch.Tensor, first: SteadyLinear, second: SteadyLinear) -> torch.Tensor:
+    between = _plain_linear(x, first.weight, first.bias, "gelu")
+    return _plain_linear(between, second.weight, second.bias)
 
 
 def _timed(served: ServedModel, batch: Batch, draw: Draw) -> tuple[list[Tokens], float]:

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from nfig.int8 import Int8Linear
-from nfig.transformer.linear import SteadyLinear, steady_linear
+from nfig.transformer.linear import SteadyLinear, steady_linear, steady_pair
 
 MODULATIONS = 6
 """Per block: gate, scale and shift for attention, then the same for the MLP."""
@@ -143,6 +143,6 @@ class Block(nn.Module):
         branch = self.attention(branch, mask_lt=mask_lt, remember=remember)
         x_BlD = x_BlD + self.drop_path(branch * gate_a)
         branch = modulate(x_BlD, scale_B1D=scale_m, shift_B1D=shift_m)
-        branch = self.contract(self.expand(branch, "gelu"))
+        branch = steady_pair(branch, self.expand, self.contract)
         x_BlD = x_BlD + self.drop_path(branch * gate_m)
         return x_BlD

@@ -11,7 +11,9 @@ Shape legend: B batch rows, l tokens of each, M all rows of a product, I inputs,
 from __future__ import annotations
 
 import math
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
+from typing import TypeGuard
 
 import torch
 import torch.nn.functional as F
@@ -34,14 +36,34 @@ def steady_linear(
 
     Steady on a CPU without gradients, in 16 and 32 bits; elsewhere it is only a linear layer.
     """
-    steady = _is_steady(x, weight_OI)
-    if weight_OI.is_mkldnn or (steady and _has_product(weight_OI)):
-        return _in_tiles(x, weight_OI, bias_O, activation)
-    if steady:
-        wide_O = None if bias_O is None else bias_O.float()
-        return _in_tiles(x.float(), weight_OI.float(), wide_O, activation).to(x.dtype)
-    y = F.linear(x, weight_OI, bias_O)
-    return F.gelu(y, approximate="tanh") if activation == "gelu" else y
+    if weight_OI.is_mkldnn:
+        return _in_tiles(partial(product, weight_OI, bias_O, activation), x)
+    if not _is_steady(x, weight_OI):
+        y = F.linear(x, weight_OI, bias_O)
+        return F.gelu(y, approximate="tanh") if activation == "gelu" else y
+    if not _has_product(weight_OI):
+        bias_O = None if bias_O is None else bias_O.float()
+        return steady_linear(x.float(), weight_OI.float(), bias_O, activation).to(x.dtype)
+    return steady_linear(x, _packed(weight_OI), bias_O, activation)
+
+
+def steady_pair(x: Tensor, first: nn.Module, second: nn.Module) -> Tensor:
+    """`second(GELU(first(x)))`, a tile at a time where both are packed, so that less is copied.
+
+    The bits are those of one after the other.
+    """
+    if not (_is_packed(first) and _is_packed(second)):
+        return second(first(x, "gelu"))  # type: ignore[no-any-return]
+
+    def both(tile_MI: Tensor) -> Tensor:
+        between_MO = product(first.weight, first.bias, "gelu", tile_MI)
+        return product(second.weight, second.bias, "none", between_MO)
+
+    return _in_tiles(both, x)
+
+
+def _is_packed(layer: nn.Module) -> TypeGuard[SteadyLinear]:
+    return isinstance(layer, SteadyLinear) and layer.weight.is_mkldnn
 
 
 class SteadyLinear(nn.Linear):
@@ -65,6 +87,7 @@ def can_pack(weight_OI: Tensor) -> bool:
     return _has_product(weight_OI) and not weight_OI.is_mkldnn
 
 
+@cache
 def tile_rows(num_tokens: int, dtype: torch.dtype) -> int:
     """How many rows every product has whose input has this many tokens in each row of the batch.
 
@@ -72,33 +95,31 @@ def tile_rows(num_tokens: int, dtype: torch.dtype) -> int:
     """
     num_tokens = max(num_tokens, 1)
     unit = 2 * num_tokens if 2 * num_tokens <= LARGEST_PAIR else num_tokens
-    amx = dtype is torch.bfloat16 and _has_amx()
+    amx = dtype is torch.bfloat16 and torch.cpu.get_capabilities().get("amx_bf16", False)
     return unit * math.ceil((SMALLEST_AMX_TILE if amx else SMALLEST_TILE) / unit)
 
 
 def product(
-    x_MI: Tensor, weight_OI: Tensor, bias_O: Tensor | None, activation: Activation
+    packed_OI: Tensor, bias_O: Tensor | None, activation: Activation, x_MI: Tensor
 ) -> Tensor:
-    """One product of packed weights, steady or not."""
+    """Of all rows at once, and so not steady."""
     algorithm = "tanh" if activation == "gelu" else ""
     y_MO: Tensor = torch.ops.mkldnn._linear_pointwise(
-        x_MI, weight_OI, bias_O, activation, [], algorithm
+        x_MI, packed_OI, bias_O, activation, [], algorithm
     )
     return y_MO
 
 
-def _in_tiles(
-    x: Tensor, weight_OI: Tensor, bias_O: Tensor | None, activation: Activation
-) -> Tensor:
+def _in_tiles(function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     rows = tile_rows(x.shape[-2] if x.dim() > 2 else 1, x.dtype)
-    tiles_MI = list(x.reshape(-1, x.shape[-1]).split(rows))
+    x_MI = x.reshape(-1, x.shape[-1])
+    tiles_MI = [x_MI] if x_MI.shape[0] <= rows else list(x_MI.split(rows))
     missing = rows - tiles_MI[-1].shape[0]
     if missing:
         tiles_MI[-1] = F.pad(tiles_MI[-1], (0, 0, 0, missing))
-    packed_OI = weight_OI if weight_OI.is_mkldnn else _packed(weight_OI)
-    tiles_MO = [product(tile_MI, packed_OI, bias_O, activation) for tile_MI in tiles_MI]
+    tiles_MO = [function(tile_MI) for tile_MI in tiles_MI]
     y_MO = tiles_MO[0] if len(tiles_MO) == 1 else torch.cat(tiles_MO)
-    return y_MO[: y_MO.shape[0] - missing].view(*x.shape[:-1], y_MO.shape[1])
+    return y_MO[: x_MI.shape[0]].view(*x.shape[:-1], y_MO.shape[1])
 
 
 def _is_steady(x: Tensor, weight_OI: Tensor) -> bool:
@@ -123,8 +144,3 @@ def _has_onednn() -> bool:
 def _packed(weight_OI: Tensor) -> Tensor:
     packed_OI: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight_OI)
     return packed_OI
-
-
-@cache
-def _has_amx() -> bool:
-    return bool(torch.cpu.get_capabilities().get("amx_bf16", False))

@@ -22,7 +22,7 @@ SHAPES = [(24, 72), (224, 96), (1024, 3072), (4096, 1024)]
 """Inputs and outputs."""
 NUM_ROWS, NUM_TOKENS = 24, [1, 4, 25, 70]
 LAWS_OF_ROWS = [
-    "tests/nfig/transformer/test_linear.py",
+    "tests/nfig/transformer",
     "tests/nfig/tokenizer/test_fr_vae.py",
     "tests/nfig/test_generation.py",
     "tests/nfig/test_precision.py",

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 from torch import Tensor, nn
 
-from nfig.config import PRESETS, TokenizerConfig, TransformerConfig
+from nfig.config import PRESETS, TokenizerConfig, TransformerConfig, preset_named
+from nfig.precision import dtype_named, pack
 from nfig.transformer import NextFrequencyTransformer
 from nfig.transformer.block import DropPath
 
@@ -149,3 +152,37 @@ def test_drop_path_leaves_whole_rows_out_and_keeps_the_mean() -> None:
     assert sorted(rows.unique().tolist()) == pytest.approx([0, 4 / 3])
     assert rows.mean().item() == pytest.approx(1, abs=0.05)
     assert DropPath(0.25).eval()(x) is x
+
+
+@pytest.mark.parametrize("dtype", ["fp32", "bf16"])
+@torch.no_grad()
+def test_a_row_is_bit_for_bit_the_same_alone_and_in_a_batch(dtype: str) -> None:
+    """At the published width, where a CPU picks from the most kernels."""
+    torch.manual_seed(0)
+    published = preset_named("nfig-d16")
+    tokenizer = dataclasses.replace(
+        published.tokenizer, image_size=208, grid_sides=(1, 2, 5, 8, 13)
+    )
+    config = dataclasses.replace(published.transformer, depth=1)
+    model = NextFrequencyTransformer(config, tokenizer).eval()
+    for parameter in model.parameters():
+        parameter.add_(torch.randn_like(parameter), alpha=0.02)
+    model.to(dtype_named(dtype)).head.float()
+    model.apply(pack)
+    labels_B = torch.arange(10)
+    inputs_Bl = [torch.randn(10, side * side, 32) for side in tokenizer.grid_sides]
+    together = _states(model, labels_B, inputs_Bl)
+    for rows in (slice(0, 1), slice(3, 5), slice(2, 9)):
+        alone = _states(model, labels_B[rows], [inputs[rows] for inputs in inputs_Bl])
+        for one, all_of_them in zip(alone, together, strict=True):
+            assert torch.equal(one, all_of_them[rows])
+
+
+def _states(
+    model: NextFrequencyTransformer, labels_B: Tensor, inputs_Bl: list[Tensor]
+) -> list[Tensor]:
+    condition, cache = model.condition(labels_B), model.new_cache(len(labels_B))
+    return [
+        model.logits(model.band_states(band, inputs if band else None, condition, cache))
+        for band, inputs in enumerate(inputs_Bl)
+    ]
