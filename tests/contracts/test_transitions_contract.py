@@ -83,11 +83,12 @@ BEFORE = [*JobState, "never leased"]
 
 
 async def bring(queue: JobQueue, before: JobState | str) -> Subject:
-    job = await queue.submit(request_of(start_within_ms=15))
     if before == "never leased":
+        job = await queue.submit(request_of(start_within_ms=15))
         await asyncio.sleep(0.02)
         unheld = Lease(job=job, worker_id="w", epoch=0, leased_at=0.0)
         return Subject(job_id=job.id, lease=unheld)
+    job = await queue.submit(request_of())
     (lease,) = await queue.lease("w", model="fake", count=1, wait_seconds=0)
     if before is JobState.QUEUED:
         await queue.hand_back(lease)
