@@ -22,16 +22,15 @@ class ImageTiming:
         self._model = model
         self._queue = queue_seconds
         self._asked_at = time.monotonic()
-        self._batch_wait = self._bands = 0.0
+        self._batch_waits: list[float] = []
+        self._bands = 0.0
         self._picture = {"decode": 0.0, "encode": 0.0}
 
     def add_band(self, drawn: DrawnBand) -> None:
         """To be told as soon as the band is there."""
-        if drawn.band == 0:
-            waited = time.monotonic() - self._asked_at - drawn.seconds
-            self._batch_wait = max(0.0, waited)
-            self._metrics.batch_wait.labels(model=self._model).observe(self._batch_wait)
         self._bands += drawn.seconds
+        # A band can come late, when its successors are drawn already: the most punctual one tells.
+        self._batch_waits.append(time.monotonic() - self._asked_at - self._bands)
 
     @contextmanager
     def part(self, name: Literal["decode", "encode"], kind: PictureKind) -> Iterator[None]:
@@ -45,10 +44,13 @@ class ImageTiming:
             self._picture[name] = seconds
 
     def parts(self, *, total_seconds: float) -> dict[str, float]:
-        """Seconds of each part."""
+        """Seconds of each part, once the image is there; without the total no more than it."""
+        # A try that came to no band, where one before it had: its wait is not known.
+        batch_wait = max(0.0, min(self._batch_waits, default=0.0))
+        self._metrics.batch_wait.labels(model=self._model).observe(batch_wait)
         parts = {
             "queue": self._queue,
-            "batch_wait": self._batch_wait,
+            "batch_wait": batch_wait,
             "bands": self._bands,
             **self._picture,
             "total": total_seconds,

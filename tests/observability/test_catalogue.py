@@ -17,10 +17,8 @@ from prometheus_client.exposition import choose_encoder
 from nfig.export import band_metrics
 from nfig.export.contract import BASELINES
 from service import metrics
-from service.domain import TIMINGS
 from service.engine import triton_engine
 from service.metrics import Metrics
-from service.worker.timing import ImageTiming
 
 ROOT = Path(__file__).parents[2]
 OBSERVABILITY = ROOT / "deploy" / "observability"
@@ -55,13 +53,6 @@ def test_triton_exports_the_bands_as_the_catalogue_has_them() -> None:
     texts = {name: catalogue()[name][2] for name in band_metrics.DESCRIPTIONS}
     assert texts == dict(band_metrics.DESCRIPTIONS)
     assert triton_engine.BASELINES == BASELINES
-
-
-def test_a_timing_has_the_parts_that_are_documented() -> None:
-    timing = ImageTiming(Metrics(), model="m", queue_seconds=0.5)
-    parts = timing.parts(total_seconds=2.0)
-    assert tuple(parts) == TIMINGS
-    assert (parts["queue"], parts["total"]) == (0.5, 2.0)
 
 
 def queries() -> list[str]:
