@@ -1,14 +1,15 @@
-"""One thread that owns a model and lets concurrent callers share its batches.
+"""A few threads, the lanes, that own a model and let concurrent callers share its batches.
 
-Draws that arrive shortly after one another become one batch; a batch runs to its end, and between
-its bands the thread looks at who has left, encodes pictures and decodes canvases that wait, final
-images first. Only one forward pass runs at a time, so two never fight over the processor's cores.
+Draws that arrive shortly after one another become one batch, or one for each idle lane; a batch
+runs to its end, and between its bands its lane looks at who has left, encodes pictures and decodes
+canvases that wait, final images first.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import threading
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
@@ -28,7 +29,7 @@ BatchStep = Sequence[DrawnBand | None]
 
 
 class BatchModel(Protocol):
-    """What the thread owns."""
+    """What the lanes own; each may call it while others do."""
 
     def draw(
         self, generations: Sequence[Generation], is_alive: Callable[[int], bool]
@@ -93,9 +94,18 @@ class _Encode(_Call):
 
 
 class Batcher:
-    """Starts its thread at once; `close` ends it."""
+    """Starts its lanes at once; `close` ends them."""
 
-    def __init__(self, model: BatchModel, *, max_batch: int, window_seconds: float) -> None:
+    def __init__(
+        self,
+        model: BatchModel,
+        *,
+        max_batch: int,
+        window_seconds: float,
+        lanes: int = 1,
+        initializer: Callable[[], object] | None = None,
+    ) -> None:
+        """`initializer` is what each lane calls first."""
         self._model = model
         self._max_batch = max_batch
         self._window_seconds = window_seconds
@@ -104,12 +114,19 @@ class Batcher:
         self._decodes: list[_Decode] = []
         self._encodes: list[_Encode] = []
         self._closed = False
-        self._thread = threading.Thread(target=self._run, name="nfig-batcher", daemon=True)
-        self._thread.start()
+        self._idle_lanes = 0
+        self._lanes = [
+            threading.Thread(
+                target=self._run, args=(initializer,), name=f"nfig-lane-{lane}", daemon=True
+            )
+            for lane in range(lanes)
+        ]
+        for each in self._lanes:
+            each.start()
 
     @property
     def alive(self) -> bool:
-        return self._thread.is_alive() and not self._closed
+        return all(lane.is_alive() for lane in self._lanes) and not self._closed
 
     async def draw(self, generation: Generation) -> AsyncGenerator[DrawnBand]:
         draw = _Draw(generation=generation, loop=asyncio.get_running_loop())
@@ -140,41 +157,49 @@ class Batcher:
         return tokens
 
     def close(self) -> None:
-        """Ends the running batch at its next band; blocks until the thread is gone."""
+        """Ends the running batches at their next band; blocks until the lanes are gone."""
         with self._changed:
             self._closed = True
-            self._changed.notify()
-        self._thread.join()
+            self._changed.notify_all()
+        for lane in self._lanes:
+            lane.join()
+        for draw in self._draws:
+            draw.send(_closed())
+        for call in [*self._decodes, *self._encodes]:
+            call.send(_closed())
 
     def _submit(self, item: Any, queue: list[Any]) -> None:
         with self._changed:
             if self._closed:
                 raise _closed()
             queue.append(item)
-            self._changed.notify()
+            self._changed.notify_all()
 
-    def _run(self) -> None:
+    def _run(self, initializer: Callable[[], object] | None) -> None:
+        if initializer is not None:
+            initializer()
         while not self._closed:
             self._run_calls()
             if draws := self._gather():
                 self._run_draws(draws)
-        for draw in self._draws:
-            draw.send(_closed())
-        for call in [*self._decodes, *self._encodes]:
-            call.send(_closed())
 
     def _gather(self) -> list[_Draw]:
-        """The next batch of draws; empty if something else is to be done first, calls before all:
-        they end images, and meanwhile others may join."""
+        """This lane's share of the draws; empty if something else is to be done first, calls before
+        all: they end images, and meanwhile others may join."""
         with self._changed:
+            self._idle_lanes += 1
             self._changed.wait_for(lambda: self._closed or self._draws or self._calls_wait())
             while not self._calls_wait() and (seconds := self._seconds_to_wait()) > 0:
                 self._changed.wait(seconds)
+            share, self._idle_lanes = self._share(), self._idle_lanes - 1
             if self._calls_wait():
                 return []
             wanted = [draw for draw in self._draws if draw.wanted]
-            batch, self._draws = wanted[: self._max_batch], wanted[self._max_batch :]
+            batch, self._draws = wanted[:share], wanted[share:]
             return batch
+
+    def _share(self) -> int:
+        return min(self._max_batch, math.ceil(len(self._draws) / self._idle_lanes))
 
     def _seconds_to_wait(self) -> float:
         """Until no draw has come for a window, or the first one has waited for several."""

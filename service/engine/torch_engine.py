@@ -6,11 +6,13 @@ The only module of the service that imports the model library.
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from nfig.export.band_metrics import baseline_labels
 from nfig.export.exporter import card_fields
@@ -33,6 +35,11 @@ from service.engine.limits import (
 from service.errors import EngineUnavailable
 from service.metrics import Metrics
 from service.settings import BaselineMode
+
+
+LANES = 2
+"""Batches that a CPU draws side by side, each with its share of the cores, as Triton's instances do
+(docs/decisions/0015-two-instances-with-half-the-cores.md)."""
 
 
 class TorchEngine:
@@ -61,6 +68,11 @@ class TorchEngine:
         self._device = device
         self._window_seconds = window_seconds
         self._metrics = metrics
+        cores = len(os.sched_getaffinity(0))
+        # One batch on several cores waits for the slowest of them at every operation.
+        self._lanes = min(LANES, cores) if device == "cpu" else 1
+        told = "OMP_NUM_THREADS" in os.environ
+        self._threads = torch.get_num_threads() if told else cores // self._lanes
         self._batcher: Batcher | None = None
 
     async def start(self) -> None:
@@ -71,6 +83,8 @@ class TorchEngine:
             _Model(served, self._metrics, self._quiet),
             max_batch=max(self.card.batch_sizes),
             window_seconds=self._window_seconds,
+            lanes=self._lanes,
+            initializer=self._share_cores,
         )
 
     async def ready(self) -> bool:
@@ -100,7 +114,12 @@ class TorchEngine:
         if batcher is not None:
             await asyncio.to_thread(batcher.close)
 
+    def _share_cores(self) -> None:
+        """Of the thread that calls it, and of those that have not asked PyTorch for anything yet."""
+        torch.set_num_threads(self._threads)
+
     def _load(self) -> ServedModel:
+        self._share_cores()
         served = ServedModel.load(self._checkpoint, device=self._device)
         served.warm_up()
         IdleBaseline(served, self._checkpoint, self._quiet, mode=self._baseline_mode).start()

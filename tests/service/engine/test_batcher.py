@@ -97,6 +97,48 @@ async def test_draws_of_one_window_share_a_batch_no_larger_than_allowed(
     assert model.batches == [4, 2]
 
 
+async def test_idle_lanes_share_what_waits_and_each_begins_by_itself(
+    model: ScriptedModel,
+) -> None:
+    begun: list[str] = []
+    batcher = Batcher(
+        model,
+        max_batch=4,
+        window_seconds=0.05,
+        lanes=2,
+        initializer=lambda: begun.append(threading.current_thread().name),
+    )
+    model.hold()
+    try:
+        results = asyncio.gather(*(drawn(batcher) for _ in range(6)))
+        await asyncio.sleep(0.2)
+        assert model.batches == [3, 3]
+        model.permits.release(2 * BANDS)
+        assert await results == [list(range(BANDS))] * 6
+    finally:
+        model.permits.release(1000)
+        batcher.close()
+    assert sorted(begun) == ["nfig-lane-0", "nfig-lane-1"]
+
+
+async def test_a_lane_goes_on_while_the_other_is_held(model: ScriptedModel) -> None:
+    batcher = Batcher(model, max_batch=4, window_seconds=0.05, lanes=2)
+    model.hold()
+    try:
+        held = asyncio.create_task(drawn(batcher))
+        await asyncio.sleep(0.2)
+        await batcher.decode(a_canvas(7), preview_of=None)
+        assert model.decoded == [[7]]
+        beside = asyncio.create_task(drawn(batcher))
+        await asyncio.sleep(0.2)
+        assert model.batches == [1, 1]
+        model.permits.release(2 * BANDS)
+        assert await held == await beside == list(range(BANDS))
+    finally:
+        model.permits.release(1000)
+        batcher.close()
+
+
 async def test_a_row_that_is_left_is_dead_at_the_next_band_and_the_others_go_on(
     batcher: Batcher, model: ScriptedModel
 ) -> None:
