@@ -36,7 +36,6 @@ from service.errors import EngineUnavailable
 from service.metrics import Metrics
 from service.settings import BaselineMode
 
-
 LANES = 2
 """Batches that a CPU draws side by side, each with its share of the cores, as Triton's instances do
 (docs/decisions/0015-two-instances-with-half-the-cores.md)."""
@@ -115,7 +114,7 @@ class TorchEngine:
             await asyncio.to_thread(batcher.close)
 
     def _share_cores(self) -> None:
-        """Of the thread that calls it, and of those that have not asked PyTorch for anything yet."""
+        """Of the thread that calls it, and of those that have not asked PyTorch for any yet."""
         torch.set_num_threads(self._threads)
 
     def _load(self) -> ServedModel:
