@@ -39,9 +39,8 @@ def measure(*, clients: int, seconds: float, rounds: int, engine: ModelEngine) -
     by_batch = {batch: median(found) for batch, found in rates.items()}
     rows = [*_engine_rows(by_batch), _row("naive peer", naive), _row("service", ours)]
     parameters = {"clients": clients, "seconds": seconds, "rounds": rounds, "engine": engine}
-    return Report(
-        name="naive-peer", parameters=parameters, rows=rows, verdict=_verdict(by_batch, rows)
-    )
+    name = "naive-peer-triton" if engine == "triton" else "naive-peer"
+    return Report(name=name, parameters=parameters, rows=rows, verdict=_verdict(by_batch, rows))
 
 
 def _engine_rows(by_batch: Mapping[int, float]) -> list[dict[str, Any]]:

@@ -94,8 +94,8 @@ def batches() -> Part:
 
 
 def peer() -> Part:
-    """The service, its naive peer and the engine alone."""
-    result = newest_result("naive-peer")
+    """The service, its naive peer and the engine alone; and again where the service has Triton."""
+    result, with_triton = (newest_result(name) for name in ("naive-peer", "naive-peer-triton"))
     rates = {row["who"]: row["images/s"] for row in result["rows"]}
     engine = [
         (float(who.removeprefix("engine, batch ")), rate)
@@ -110,7 +110,8 @@ def peer() -> Part:
         y_label="images/s",
         lines={"engine alone": engine, **flat},
     )
-    return Part(text=_reported(result), charts=[chart], seen="Images per second of each")
+    texts = [_reported(result), "The service with Triton:", _reported(with_triton)]
+    return Part(text="\n\n".join(texts), charts=[chart], seen="Images per second of each")
 
 
 def overload() -> Part:
