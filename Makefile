@@ -42,6 +42,7 @@ bench: $(SETUP) ## measure the model beside VAR, and the service beside its engi
 	$(BIN)/python -m benchmarks.gateway_cost
 	$(BIN)/python -m benchmarks.watchers
 	$(BIN)/python -m benchmarks.naive_peer
+	$(BIN)/python -m benchmarks.naive_peer --engine triton
 	$(BIN)/python -m benchmarks.whole_path
 
 format: $(SETUP) ## rewrite the code in house style
