@@ -56,7 +56,7 @@ class ServedBand:
 
 
 class ServedModel:
-    """Draws and decodes with one model; one call at a time."""
+    """Draws and decodes with one model; on a GPU one call at a time, whose graphs share memory."""
 
     def __init__(self, model: NFIGModel, *, digest: str) -> None:
         self.model = model.eval()

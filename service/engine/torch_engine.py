@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import aclosing
 from pathlib import Path
@@ -67,7 +68,7 @@ class TorchEngine:
         self._device = device
         self._window_seconds = window_seconds
         self._metrics = metrics
-        cores = len(os.sched_getaffinity(0))
+        cores = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 1
         # One batch on several cores waits for the slowest of them at every operation.
         self._lanes = min(LANES, cores) if device == "cpu" else 1
         told = "OMP_NUM_THREADS" in os.environ
